@@ -1,0 +1,5 @@
+"""`python -m instructgen`."""
+
+from instructgen.cli import main
+
+main()

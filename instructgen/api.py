@@ -1,0 +1,5 @@
+"""What `import instructgen` offers."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,1 @@
+"""Existing datasets into samples: template bank, task types, sources, mixing, chat cleaning."""

@@ -1,0 +1,1 @@
+"""Samples out: Parquet folder with card, JSONL, the Hub."""

@@ -1,0 +1,111 @@
+"""Filters: keep or reject a sample, with a reason and evidence. One file a filter.
+
+    class Length(Filter):
+        kind: Literal["length"] = "length"
+        min_words: PositiveInt = 4
+
+        def check(self, sample): ...            # a Rejection, or None to keep
+
+A filter *with memory* (novelty, dedup) also has `remember`, called for accepted samples only, in commit order;
+its entries are numbered 0, 1, ... and `check(sample, since, until)` answers for entries since <= n < until.
+A *judge* asks a teacher: it has `flow(sample)`, a Python generator like a generator's, and `slot_bound` per sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator as PythonGenerator
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from instructgen.records import Rejection, Request, Sample, SlotBound, Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Verdict = Rejection | None
+JudgeFlow = PythonGenerator[Request | list[Request], Any, Verdict]
+Field_ = Literal["instruction", "input", "output", "conversation"]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the edges lend to filters: loaded data and functions. A filter never opens a file or a socket itself."""
+
+    read_rows: Callable[[str], Iterable[dict[str, Any]]] | None = None
+    """Path -> rows of a dataset or benchmark file, each a dict."""
+    read_bytes: Callable[[str], bytes] | None = None
+    """Path -> the bytes of a file, e.g. a saved index."""
+    embed: Callable[[Sequence[str]], np.ndarray] | None = None
+    """Texts -> float32 array (n, d), rows of length 1."""
+    score: Callable[[Sequence[tuple[str, str]]], Sequence[dict[str, float]]] | None = None
+    """(prompt, answer) pairs -> token losses and the like, from a local scoring model."""
+    run_code: Callable[..., Any] | None = None
+    """Runs untrusted code in the sandbox."""
+
+
+class Filter(BaseModel):
+    """One question to a sample. Options are fields; state, if any, is private and starts empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    stage: ClassVar[Stage] = "filter"
+    reasons: ClassVar[dict[str, str]] = {}
+    """Every reason that `check` can give -> one line on what it means."""
+    reads: ClassVar[frozenset[str]] = frozenset({"instruction", "input", "output", "conversation"})
+    """Which fields it looks at; `{"instruction"}` alone is also asked about drafts."""
+    memory: ClassVar[bool] = False
+    """True when it has `remember` and its verdict depends on what was remembered."""
+    pairwise: ClassVar[bool] = True
+    """With memory: True when the verdict over [a, c) is that over [a, b) or else that over [b, c).
+    Any other is checked once, in full, at commit."""
+    judge: ClassVar[bool] = False
+    """True when it asks a teacher, through `flow`."""
+
+    kind: str
+
+    def prepare(self, tools: Tools) -> Self:
+        """Return this filter ready to work: own empty memory, data loaded through `tools`."""
+        return self.model_copy(deep=True)
+
+    def looks_at(self) -> frozenset[str]:
+        """Return the fields that this filter, with its options, looks at."""
+        return self.reads
+
+    def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
+        """Return why the sample is rejected, or `None`. With memory: against entries since <= n < until."""
+        return None
+
+    def remember(self, sample: Sample) -> None:
+        """Take an accepted sample into memory (filters with memory only)."""
+
+    def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
+        """Return a verdict per sample of a stream, in order; a kept one is remembered before the next is judged.
+
+        Filters that can do better than one by one override this; the verdicts stay the same.
+        """
+        verdicts: list[Verdict] = []
+        for sample in samples:
+            verdict = self.check(sample)
+            if verdict is None and self.memory:
+                self.remember(sample)
+            verdicts.append(verdict)
+        return verdicts
+
+    def flow(self, sample: Sample, rng: Random) -> JudgeFlow:
+        """Ask a teacher about the sample (judges only)."""
+        raise TypeError(f"filter {self.kind!r} is not a judge")
+
+    def slot_bound(self) -> SlotBound:
+        """Return the most that judging one sample may take (judges only)."""
+        return SlotBound()
+
+    def prompt_names(self) -> tuple[str, ...]:
+        """Return the names of the prompt templates that a judge uses."""
+        return ()
+
+    def flags(self, sample: Sample) -> dict[str, Any]:
+        """Return what to note in the provenance of a sample that is kept; {} for nothing."""
+        return {}

@@ -1,0 +1,58 @@
+"""Name -> class, per kind of thing: built-in dicts, then entry points of installed packages.
+
+To add a built-in, write its file and one line here. A third party declares an entry point in the group
+`instructgen.filters` (or generators, teachers, formats, exporters) with the same name; a built-in name wins.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from instructgen.errors import RecipeError, suggestion
+
+Kind = Literal["generators", "filters", "teachers", "formats"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "generators": {
+        "alpaca": "instructgen.generators.alpaca:Alpaca",
+        "self_instruct": "instructgen.generators.self_instruct:SelfInstruct",
+    },
+    "filters": {
+        "instance_rules": "instructgen.filters.instance_rules:InstanceRules",
+        "instruction_rules": "instructgen.filters.instruction_rules:InstructionRules",
+        "rouge": "instructgen.filters.rouge:Rouge",
+        "shape": "instructgen.filters.shape:Shape",
+    },
+    "teachers": {
+        "local": "instructgen.teachers.local:LocalTeacher",
+        "openai": "instructgen.teachers.openai:OpenAITeacher",
+        "scripted": "instructgen.teachers.scripted:ScriptedTeacher",
+    },
+    "formats": {
+        "alpaca": "instructgen.formats.alpaca:Alpaca",
+        "messages": "instructgen.formats.messages:Messages",
+    },
+}
+
+
+@cache
+def _plugins(kind: Kind) -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=f"instructgen.{kind}")}
+
+
+def names(kind: Kind) -> list[str]:
+    """Return every known name of a kind, sorted."""
+    return sorted({*BUILT_IN[kind], *_plugins(kind)})
+
+
+def lookup(kind: Kind, name: str) -> Any:
+    """Return the class behind a name. Raises: RecipeError that suggests the nearest known name."""
+    if name in BUILT_IN[kind]:
+        module, _, attribute = BUILT_IN[kind][name].partition(":")
+        return getattr(import_module(module), attribute)
+    if name in _plugins(kind):
+        return _plugins(kind)[name].load()
+    raise RecipeError(f"{kind.removesuffix('s')} {name!r} is not known{suggestion(name, names(kind))}")

@@ -1,0 +1,61 @@
+"""Teachers: answer requests. One file a kind.
+
+A teacher is a Pydantic model of its options; `connect` gives a live `Connection`. The engine holds a concurrency
+place for each `complete` until the answer is durable. Retries, back-off and rate limits are the connection's work:
+`complete` returns an outcome (an answer, or a refusal that belongs to the request) or raises `TeacherError`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from instructgen.records import Completion, Request
+
+
+class Connection(Protocol):
+    """A live teacher."""
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer a rendered request.
+
+        Raises: TeacherError (the run stops, slots stay open), MissingAnswer (the slot stays open, and it is an
+        error only when that slot is the next to commit).
+        """
+        ...
+
+
+class Teacher(BaseModel):
+    """Options of a teacher. `model` names it in request hashes and provenance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    movable: ClassVar[frozenset[str]] = frozenset({"concurrency"})
+    """Options that may change between two sittings of one run: they do not decide what is answered."""
+    ordered: ClassVar[bool] = False
+    """True when answers depend on the order of asking; window and concurrency are then 1."""
+
+    kind: str
+    model: str = ""
+    concurrency: PositiveInt = Field(default=16, description="requests in flight at once")
+
+    @property
+    def identity(self) -> str:
+        """The name under which requests are hashed and samples attributed."""
+        return self.model or self.kind
+
+    @property
+    def revision(self) -> str:
+        """Exact revision where it is known (a weights file's sha256), else ""."""
+        return ""
+
+    @property
+    def licence(self) -> str:
+        """Licence or terms that the teacher's output falls under, in a few words."""
+        return "unknown: see the terms of the model's provider"
+
+    @abstractmethod
+    def connect(self) -> AbstractAsyncContextManager[Connection]:
+        """Return a context manager that starts what has to be started and stops it again."""
