@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from instructgen.records import Completion, Request
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What a run tells its teacher when it starts or goes on."""
+
+    folder: Path | None = None
+    """The run directory. A batch teacher keeps the ids of its open batches there."""
+    answered: int = 0
+    """Answers of this teacher that the run's store already holds, copies from another run left out."""
 
 
 class Connection(Protocol):
@@ -34,12 +46,19 @@ class Teacher(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     movable: ClassVar[frozenset[str]] = frozenset({"concurrency"})
     """Options that may change between two sittings of one run: they do not decide what is answered."""
-    ordered: ClassVar[bool] = False
-    """True when answers depend on the order of asking; window and concurrency are then 1."""
-
     kind: str
     model: str = ""
     concurrency: PositiveInt = Field(default=16, description="requests in flight at once")
+
+    @property
+    def ordered(self) -> bool:
+        """True when answers depend on the order of asking; window and concurrency are then 1."""
+        return False
+
+    @property
+    def places(self) -> int:
+        """How many requests the engine may have in flight; batch mode never lets it bind."""
+        return self.concurrency
 
     @property
     def identity(self) -> str:
@@ -59,3 +78,14 @@ class Teacher(BaseModel):
     @abstractmethod
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a context manager that starts what has to be started and stops it again."""
+
+    def connect_run(self, sitting: Sitting) -> AbstractAsyncContextManager[Connection]:
+        """Return `connect()` for a run that starts or goes on; what the engine calls.
+
+        A teacher that has to know its place in the run (an ordered script, open batches) overrides this.
+        """
+        return self.connect()
+
+    def located(self, beside: Path) -> Self:
+        """Return this teacher with the paths in its options taken relative to `beside`, the recipe's folder."""
+        return self
