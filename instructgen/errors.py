@@ -80,7 +80,7 @@ class TeacherRefusedError(TeacherError):
     """The endpoint says that every such request is wrong (400, 404)."""
 
 
-class MissingAnswer(InstructgenError):
+class MissingAnswer(InstructgenError):  # noqa: N818 - names what is missing
     """The store has no answer to a request, and none may be bought."""
 
     def __init__(self, message: str, request: Request | None = None) -> None:
@@ -92,7 +92,7 @@ class RunError(InstructgenError):
     """A run directory is locked, damaged or cannot be written."""
 
 
-class RunMismatch(RunError):
+class RunMismatch(RunError):  # noqa: N818 - the word of the design
     """A run directory was built with another recipe."""
 
 

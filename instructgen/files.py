@@ -203,6 +203,16 @@ def loads(data: bytes) -> Any:
             raise ValueError(str(first)) from first
 
 
+def dumps(value: Any) -> bytes:
+    """Return one line of JSON without its line end: orjson, or the standard library for integers beyond 64 bits."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        import json
+
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _jsonl(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
     with open_bytes(path) as file:
         for number, line in enumerate(file, 1):
@@ -217,7 +227,7 @@ def _jsonl(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
                 bad(number, f"not JSON: {error}; expected one object a line")
 
 
-def _json(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
+def _json(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
     text = read_text(path).encode()
     try:
         value = loads(text)
@@ -231,7 +241,7 @@ def _json(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
     yield from enumerate(value, 1)
 
 
-def _parquet(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
+def _parquet(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,0 +1,180 @@
+"""`completions.db`: what the teacher said, durable before it is used.
+
+One row per request hash: the request as the flow asked it, the completion, and where the answer came from ("" for one
+bought here, else the run it was copied from). SQLite, WAL, synchronous=FULL; one writer thread commits whatever is
+queued, without a timer, so that many answers share one disk flush when they come fast and none waits when they do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from instructgen.errors import RunError
+from instructgen.records import Completion, Request
+
+_SCHEMA = """
+create table if not exists completions (
+    hash text primary key, request blob not null, completion blob not null, origin text not null default '');
+create table if not exists sittings (
+    number integer primary key, concurrency integer not null, ended integer not null default 0,
+    possibly_billed integer not null default 0);
+"""
+
+
+class Stored(NamedTuple):
+    """A row of the store."""
+
+    request: dict[str, Any]
+    completion: Completion
+    origin: str
+
+
+class _Row(NamedTuple):
+    values: tuple[str, bytes, bytes, str]
+    loop: asyncio.AbstractEventLoop
+    durable: asyncio.Future[None]
+
+
+class Store:
+    """The completions of a run. `put` is for the event loop's thread, as is everything else here.
+
+    Raises: RunError when the file is not a completions store or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path, self._read_only = path, read_only
+        self._queue: queue.SimpleQueue[_Row | None] = queue.SimpleQueue()
+        try:
+            self._reader = self._connect()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        self._writer: threading.Thread | None = None
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._read_only:
+            # Not immutable=1: a run in progress may be read by `report` at the same time.
+            return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")
+        connection.executescript(_SCHEMA)
+        return connection
+
+    def get(self, request_hash: str) -> Completion | None:
+        """Return the stored answer to a request, or `None`."""
+        row = self._reader.execute("select completion from completions where hash = ?", (request_hash,)).fetchone()
+        return Completion.model_validate_json(row[0]) if row else None
+
+    def row(self, request_hash: str) -> Stored | None:
+        """Return everything stored about a request, or `None`."""
+        query = "select request, completion, origin from completions where hash = ?"
+        row = self._reader.execute(query, (request_hash,)).fetchone()
+        return Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2]) if row else None
+
+    def rows(self) -> Iterator[Stored]:
+        """Yield every row, in no particular order."""
+        for row in self._reader.execute("select request, completion, origin from completions"):
+            yield Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2])
+
+    def count(self, *, bought: bool = False) -> int:
+        """Return the number of answers; with `bought`, without those copied from another run."""
+        everything, own = "select count(*) from completions", "select count(*) from completions where origin = ''"
+        return int(self._reader.execute(own if bought else everything).fetchone()[0])
+
+    def reused(self) -> set[str]:
+        """Return the hashes of answers copied from another run: counted like any other, but not by the budget."""
+        return {row[0] for row in self._reader.execute("select hash from completions where origin != ''")}
+
+    async def put(self, request_hash: str, request: Request, completion: Completion, origin: str = "") -> None:
+        """Store an answer; returns when it is durable. Raises: RunError when it cannot be written."""
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_all, name="completions", daemon=True)
+            self._writer.start()
+        loop = asyncio.get_running_loop()
+        durable: asyncio.Future[None] = loop.create_future()
+        asked = request.model_dump_json(exclude_defaults=True, exclude={"variables"}).encode()
+        said = completion.model_dump_json(exclude_defaults=True).encode()
+        self._queue.put(_Row((request_hash, asked, said, origin), loop, durable))
+        await durable
+
+    def _write_all(self) -> None:
+        """Commit whatever is queued, until `None` comes (the writer's thread)."""
+        connection = self._connect()
+        while (rows := self._next_rows()) is not None:
+            problem: RunError | None = None
+            try:
+                connection.execute("begin")
+                connection.executemany(
+                    "insert or ignore into completions values (?, ?, ?, ?)", [r.values for r in rows]
+                )
+                connection.execute("commit")
+            except sqlite3.Error as error:
+                problem = self._unusable(error)
+                if connection.in_transaction:
+                    connection.execute("rollback")
+            rows[0].loop.call_soon_threadsafe(_settle, rows, problem)
+        connection.close()
+
+    def _next_rows(self) -> list[_Row] | None:
+        rows = []
+        row = self._queue.get()
+        while row is not None:
+            rows.append(row)
+            try:
+                row = self._queue.get_nowait()
+            except queue.Empty:
+                return rows
+        if rows:
+            self._queue.put(None)  # the end comes back after these are committed
+        return rows or None
+
+    def begin_sitting(self, concurrency: int) -> int:
+        """Note that a process starts buying; returns the sitting's number."""
+        cursor = self._reader.execute("insert into sittings (concurrency) values (?)", (concurrency,))
+        return int(cursor.lastrowid or 0)
+
+    def end_sitting(self, number: int, possibly_billed: int) -> None:
+        """Note that it ended by itself, and how many requests may have been billed without an answer."""
+        query = "update sittings set ended = 1, possibly_billed = ? where number = ?"
+        self._reader.execute(query, (possibly_billed, number))
+
+    def unsettled(self) -> tuple[int, int]:
+        """Return (requests that may have been billed without an answer, at most this many more in killed sittings)."""
+        billed, killed = 0, 0
+        for concurrency, ended, possibly in self._reader.execute(
+            "select concurrency, ended, possibly_billed from sittings"
+        ):
+            billed += possibly
+            killed += 0 if ended else concurrency
+        return billed, killed
+
+    def close(self) -> None:
+        """Let the writer finish, then close."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+        self._reader.close()
+
+    def _unusable(self, error: sqlite3.Error) -> RunError:
+        return RunError(
+            f"{self.path}: {error}. If the disk is full, free some space; then run the same command again: "
+            "nothing that was stored is lost"
+        )
+
+
+def _settle(rows: list[_Row], problem: RunError | None) -> None:
+    for row in rows:
+        if row.durable.done():
+            continue
+        if problem:
+            row.durable.set_exception(problem)
+        else:
+            row.durable.set_result(None)
