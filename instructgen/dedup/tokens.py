@@ -1,0 +1,89 @@
+"""What counts as one token when two texts are compared.
+
+    tokenizer("reference")("Sort the list!")   -> ["sort", "the", "list"]
+    tokenizer("words")("Привет, мир 你好")      -> ["привет", "мир", "你", "好"]
+    tokenizer("characters")("Ab 1")            -> ["a", "b", "1"]
+
+`reference` gives the tokens of the `rouge_score` package without stemmer: runs of a-z and 0-9 of the lower-cased
+text. Everything else is invisible to it: a Chinese sentence has no tokens and scores 0 against itself. `auto` avoids
+that: a text whose letters are at least half ASCII is read as the reference reads it, any other as words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Literal
+
+Tokenizer = Callable[[str], list[str]]
+TokenizerName = Literal["auto", "reference", "words", "characters"]
+
+_KEPT = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_SPACE_BUT_KEPT = bytes(c if c in _KEPT else 32 for c in range(256))
+_LAST_MARK_BLOCK = 0x1F000  # combining marks beyond it are variation selectors, which change no word
+_SCRIPTS_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x0FFF),  # Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3400, 0x4DBF),  # Han, extension A
+    (0x4E00, 0x9FFF),  # Han
+    (0xF900, 0xFAFF),  # Han, compatibility
+    (0x20000, 0x323AF),  # Han, extensions B to H
+)
+
+
+def reference(text: str) -> list[str]:
+    """Return the tokens of `rouge_score`'s default tokeniser, without stemmer."""
+    return text.lower().encode("ascii", "replace").translate(_SPACE_BUT_KEPT).decode("ascii").split()
+
+
+def words(text: str) -> list[str]:
+    """Return Unicode words, lower-cased (NFKC); in scripts without spaces each character is a word."""
+    return _word_pattern().findall(unicodedata.normalize("NFKC", text).lower())
+
+
+def characters(text: str) -> list[str]:
+    """Return each letter or digit with its combining marks, lower-cased (NFKC)."""
+    return _character_pattern().findall(unicodedata.normalize("NFKC", text).lower())
+
+
+def auto(text: str) -> list[str]:
+    """Read a text as the reference does if at least half of its letters are ASCII, else as words."""
+    if text.isascii():
+        return reference(text)
+    letters = sum(map(str.isalpha, text))
+    ascii_letters = sum(map(str.isalpha, text.encode("ascii", "ignore").decode("ascii")))
+    return reference(text) if 2 * ascii_letters >= letters else words(text)
+
+
+def tokenizer(name: TokenizerName) -> Tokenizer:
+    """Return the tokeniser of that name."""
+    return {"auto": auto, "reference": reference, "words": words, "characters": characters}[name]
+
+
+@cache
+def _marks() -> str:
+    r"""Return a character class of all combining marks, which `\w` leaves out: Hindi words need theirs."""
+    codes = [c for c in range(0x300, _LAST_MARK_BLOCK) if unicodedata.category(chr(c)).startswith("M")]
+    starts = [c for c, before in zip(codes, [-1, *codes], strict=False) if c != before + 1]
+    ends = [c for c, after in zip(codes, [*codes[1:], -1], strict=False) if after != c + 1]
+    return _ranges(zip(starts, ends, strict=True))
+
+
+def _ranges(pairs: Iterable[tuple[int, int]]) -> str:
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in pairs)
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    single = _ranges(_SCRIPTS_WITHOUT_SPACES)
+    return re.compile(rf"(?![_\W])[{single}][{_marks()}]*|(?:(?![{single}])[^\W_]|(?![{single}])[{_marks()}])+")
+
+
+@cache
+def _character_pattern() -> re.Pattern[str]:
+    return re.compile(rf"[^\W_][{_marks()}]*")

@@ -1,0 +1,93 @@
+"""What all filters share that compare a sample with those kept before: which text, which evidence, whose memory.
+
+sample.rejected("near_duplicate", score=0.82, neighbours=[{"id": "3f1c…", "score": 0.82}])
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, JsonValue, PositiveInt, PrivateAttr
+
+from instructgen.dedup import Index, Neighbour
+from instructgen.filters import Filter, Tools, Verdict
+from instructgen.records import Sample
+
+Compare = Literal["instruction", "instruction_input", "conversation"]
+
+_READS = {
+    "instruction": frozenset({"instruction"}),
+    "instruction_input": frozenset({"instruction", "input"}),
+    "conversation": frozenset({"conversation"}),
+}
+
+
+def compared_text(sample: Sample, compare: Compare) -> str:
+    """Return the text of a sample that is held against others; the system message is part of a conversation only."""
+    if compare == "instruction":
+        return sample.instruction
+    if compare == "instruction_input":
+        return f"{sample.instruction}\n\n{sample.input}" if sample.input else sample.instruction
+    return "\n".join(turn.text for turn in sample.turns)
+
+
+class Duplicates(Filter):
+    """Reject samples that are like one kept before. Memory is one index; each remembered sample is one entry of it."""
+
+    memory: ClassVar[bool] = True
+    pairwise: ClassVar[bool] = True
+    reason: ClassVar[str] = "near_duplicate"
+
+    compare: Compare = Field(
+        default="instruction", description="what is compared: the instruction, with its input, or all turns"
+    )
+    neighbours: PositiveInt = Field(default=3, description="how many of the nearest kept samples the evidence names")
+
+    _index: Index = PrivateAttr()
+    _ids: list[str] = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Start with an empty memory."""
+        self._index, self._ids = self.new_index(Tools()), []
+
+    @abstractmethod
+    def new_index(self, tools: Tools) -> Index:
+        """Return an empty index with this filter's options."""
+
+    def prepare(self, tools: Tools) -> Self:
+        """Return this filter with an empty memory of its own."""
+        ready = self.model_copy()
+        ready._index, ready._ids = ready.new_index(tools), []
+        return ready
+
+    def looks_at(self) -> frozenset[str]:
+        """Return the compared fields."""
+        return _READS[self.compare]
+
+    def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
+        """Reject a sample that is like one remembered as number since <= n < until."""
+        found = self._index.nearest(compared_text(sample, self.compare), self.neighbours, since, until)
+        return self._verdict(sample, found)
+
+    def remember(self, sample: Sample) -> None:
+        """Take the sample in as the next entry, whatever it is like."""
+        self._index.add(compared_text(sample, self.compare))
+        self._ids.append(sample.id)
+
+    def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
+        """Return a verdict per sample, in order; kept ones are remembered. One call to the index."""
+        found = self._index.filter([compared_text(sample, self.compare) for sample in samples], self.neighbours)
+        self._ids += [sample.id for sample, near in zip(samples, found, strict=True) if not near]
+        return [self._verdict(sample, near) for sample, near in zip(samples, found, strict=True)]
+
+    def flags(self, sample: Sample) -> dict[str, Any]:
+        """Note a sample that has nothing to compare: it was kept unseen."""
+        return {} if self._index.sees(compared_text(sample, self.compare)) else {"not_compared": True}
+
+    def _verdict(self, sample: Sample, found: list[Neighbour]) -> Verdict:
+        if not found:
+            return None
+        near: list[JsonValue] = [{"id": self._ids[entry], "score": round(score, 6)} for entry, score in found]
+        return sample.rejected(self.reason, score=round(found[0].score, 6), neighbours=near)
