@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from instructgen.records import Completion, Request
+from instructgen.teachers.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,12 @@ class Sitting:
 
 
 class Connection(Protocol):
-    """A live teacher."""
+    """A live teacher.
+
+    Two things are there on some connections only; ask with `places_now` and `ledger_of`: `places`, how many requests
+    may be in flight at this moment (adaptive concurrency), and `ledger`, what was sent, retried and possibly billed.
+    A connection keeps to its `places` by itself; whoever reads it only queues less.
+    """
 
     async def complete(self, request: Request) -> Completion:
         """Answer a rendered request.
@@ -38,6 +44,18 @@ class Connection(Protocol):
         error only when that slot is the next to commit).
         """
         ...
+
+
+def places_now(connection: Connection, teacher: Teacher) -> int:
+    """Return how many requests may be in flight at this moment, at least 1."""
+    places: int = getattr(connection, "places", teacher.places)
+    return places
+
+
+def ledger_of(connection: Connection) -> Ledger | None:
+    """Return a connection's counts of what went over the wire; `None` for a teacher without one."""
+    ledger: Ledger | None = getattr(connection, "ledger", None)
+    return ledger
 
 
 class Teacher(BaseModel):

@@ -1,0 +1,95 @@
+"""What a model does not take, learnt from its refusals: each is met once, said once, and left out from then on.
+
+    400 {"error": {"param": "max_tokens", "message": "Unsupported parameter. Use 'max_completion_tokens' instead."}}
+    400 {"error": {"param": "temperature", "message": "Unsupported value. Only the default (1) is supported."}}
+
+The request's hash is of what the flow asked; none of this enters it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from instructgen.records import Completion, Request
+from instructgen.teachers.wire import Complaint, body_of
+
+OPTIONAL = (
+    "temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias", "logprobs",
+)  # fmt: skip
+"""Parameters that an answer can do without. Never the output limit: money hangs on it, so it is only respelled."""
+_SPELLINGS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_REFUSING = re.compile(
+    r"unsupported|not? support|does ?n.t support|unknown|unrecognized|unexpected|extra (?:inputs|fields)|not permitted"
+    r"|not allowed|forbidden|not available|not implemented|incompatible|deprecated|only the default"
+    r"|invalid (?:parameter|argument|field)",
+    re.IGNORECASE,
+)
+_REFUSING_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
+
+
+class Adaptation:
+    """The shape that one model at one endpoint takes."""
+
+    def __init__(self, model: str, limit_name: str) -> None:
+        self._model = model
+        self._limit_name = limit_name
+        self._respelled = False
+        self.dropped: set[str] = set()
+
+    def body(self, request: Request) -> bytes:
+        """Return the bytes to send for a request."""
+        body = body_of(request, self._model)
+        if "max_tokens" in body and self._limit_name != "max_tokens" and request.mode == "chat":
+            body[self._limit_name] = body.pop("max_tokens")
+        for name in self.dropped:
+            body.pop(name, None)
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+
+    def learn(self, complaint: Complaint, body: bytes) -> str | None:
+        """Take in a refusal of the request `body`; `None` when it names nothing that we can do without.
+
+        Returns what to tell the user, once; "" when another request in flight has already taught us.
+        """
+        if not (_REFUSING.search(complaint.message) or complaint.code in _REFUSING_CODES):
+            return None
+        sent: dict[str, Any] = orjson.loads(body)
+        for name in self._named(complaint, sent):
+            if name in _SPELLINGS:
+                return self._respell(name)
+            if name in self.dropped:
+                return ""
+            self.dropped.add(name)
+            ours = "; we cut the answers at it ourselves" if name == "stop" else ""
+            return f"does not take {name!r} ({complaint.message}); left out from now on{ours}"
+        return None
+
+    def _respell(self, name: str) -> str | None:
+        if name != self._limit_name:
+            return ""
+        if self._respelled:  # it takes neither spelling
+            return None
+        self._respelled = True
+        self._limit_name = _SPELLINGS[name]
+        return f"takes {self._limit_name!r} in place of {name!r}"
+
+    def _named(self, complaint: Complaint, sent: dict[str, Any]) -> list[str]:
+        """The parameters of ours that the complaint names: the one in `param`, else the first in its words."""
+        present = [name for name in (*_SPELLINGS, *OPTIONAL) if name in sent]
+        if complaint.param:
+            said = re.split(r"[.\[]", complaint.param)[-1 if "body" in complaint.param else 0]
+            return [name for name in present if name == said]
+        found = [(match.start(), name) for name in present if (match := re.search(rf"\b{name}\b", complaint.message))]
+        return [name for _, name in sorted(found)]
+
+    def finish(self, request: Request, completion: Completion) -> Completion:
+        """Apply to an answer what was left out of the question: the stops."""
+        if "stop" not in self.dropped or not request.params.stop:
+            return completion
+        text = completion.content
+        places = [place for stop in request.params.stop if (place := text.find(stop)) >= 0]
+        if not places:
+            return completion
+        return completion.model_copy(update={"content": text[: min(places)], "finish": "stop"})

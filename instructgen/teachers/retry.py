@@ -1,0 +1,94 @@
+"""When to ask again, and how long to wait before: full jitter, `Retry-After`, rate-limit headers.
+
+    Retry-After: 20                            20 s
+    Retry-After: Mon, 23 Nov 2026 10:00:20 GMT 20 s after the answer's own Date
+    retry-after-ms: 350                        0.35 s (OpenAI, Azure)
+    x-ratelimit-remaining-requests: 0  with  x-ratelimit-reset-requests: 1m6.5s      66.5 s
+
+Full jitter (wait a random time between nothing and a doubling cap) spreads out a crowd of clients best: Marc Brooker,
+"Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from random import Random
+
+RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+"""Statuses that another try may cure: request time-out, conflict, too early, too many, and the server's own trouble.
+520-524 are Cloudflare's, 529 is Anthropic's and others' "overloaded"."""
+FIRST_CAP = 0.5
+"""Seconds: the longest first wait."""
+LAST_CAP = 30.0
+"""Seconds: no back-off without the server's own word is longer than this."""
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-remaining",
+              "ratelimit-remaining")  # fmt: skip
+
+
+def backoff(failures: int, rng: Random) -> float:
+    """Return seconds to wait after the n-th failure in a row (from 1): between 0 and a cap that doubles.
+
+    Example: failures=3 -> uniform in 0..2 s
+    """
+    cap = min(LAST_CAP, FIRST_CAP * 2.0 ** min(failures - 1, 16))
+    return cap * rng.random()
+
+
+def seconds(text: str) -> float | None:
+    """Read a duration as rate-limit headers write it: "20", "1m6.5s", "350ms"; `None` when it is none.
+
+    Example: seconds("1m6.5s") -> 66.5
+    """
+    text = text.strip()
+    try:
+        plain = float(text)
+    except ValueError:
+        match = _DURATION.fullmatch(text)
+        if match is None or not any(match.groups()):
+            return None
+        return sum(unit * float(part) for unit, part in zip(_UNITS, match.groups(), strict=True) if part)
+    return plain if 0 <= plain < float("inf") else None
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks us to wait before the next request, or `None` if it does not say."""
+    if (text := headers.get("retry-after-ms")) is not None and (wait := seconds(text)) is not None:
+        return wait / 1000
+    text = headers.get("Retry-After")
+    if text is None:
+        return None
+    wait = seconds(text)
+    return wait if wait is not None else _until(text, headers.get("Date"))
+
+
+def _until(moment: str, now: str | None) -> float | None:
+    """Seconds from the server's own clock to an HTTP date: ours may be wrong."""
+    try:
+        then = parsedate_to_datetime(moment).timestamp()
+    except (ValueError, TypeError):
+        return None
+    try:
+        start = parsedate_to_datetime(now).timestamp() if now else time.time()
+    except (ValueError, TypeError):
+        start = time.time()
+    return max(0.0, then - start)
+
+
+def spent_wait(headers: Mapping[str, str]) -> float:
+    """Return the seconds until a limit that these rate-limit headers call used up is open again; 0 if none is."""
+    longest = 0.0
+    for name in _REMAINING:
+        left = headers.get(name)
+        if left is None or left.strip() != "0":
+            continue
+        reset = headers.get(name.replace("remaining", "reset"))
+        wait = seconds(reset) if reset else None
+        if wait is not None and wait < 1e6:  # larger numbers are moments since 1970, written by some gateways
+            longest = max(longest, wait)
+    return longest
