@@ -1,4 +1,4 @@
-"""A run is a directory, complete in itself:
+"""A run is a directory, complete in itself.
 
     recipe.yaml       the frozen recipe, and under `frozen` its hash, those of its prompts and seeds, and our version
     seeds.jsonl       the seeds as they were read
@@ -51,7 +51,7 @@ def seeds_hash(seeds: Sequence[Seed]) -> str:
 
 
 class Run:
-    """A run directory, for reading; `sitting` opens it for work.
+    """A run directory, for reading; `opened` opens it for work.
 
     Example: Run(Path("runs/first")).samples()
     Raises: RunError when the directory is not a run.
@@ -161,7 +161,7 @@ def _read_recipe(path: Path) -> dict[str, Any]:
     return dict(data)
 
 
-class Sitting:
+class OpenRun:
     """A run opened for work by this process alone."""
 
     def __init__(self, run: Run, log_end: ClosedSlot | None, store: Store) -> None:
@@ -170,10 +170,9 @@ class Sitting:
 
 
 @contextmanager
-def sitting(path: Path, frozen: Frozen, *, overwrite: bool = False, rebuild: bool = False) -> Iterator[Sitting]:
+def opened(path: Path, frozen: Frozen, *, overwrite: bool = False) -> Iterator[OpenRun]:
     """Open a run for work: make it, or check that it was built with this recipe, cut a torn tail, hold its lock.
 
-    With `rebuild`, `decisions.jsonl` starts empty again (the old one is kept as `decisions.jsonl.old`).
     Raises: RunMismatch that names the differing keys; RunError when another process holds it, or it is damaged;
     ExportError when the directory holds something else.
     """
@@ -182,8 +181,6 @@ def sitting(path: Path, frozen: Frozen, *, overwrite: bool = False, rebuild: boo
     with locked(path / LOCK, f"run {path}"):
         try:
             _freeze(path, frozen)
-            if rebuild and (path / "decisions.jsonl").exists():
-                (path / "decisions.jsonl").replace(path / "decisions.jsonl.old")
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {describe(error)}") from error
         run, last = Run(path), None
@@ -191,7 +188,7 @@ def sitting(path: Path, frozen: Frozen, *, overwrite: bool = False, rebuild: boo
             pass
         store = Store(path / "completions.db")
         try:
-            work = Sitting(run, last, store)
+            work = OpenRun(run, last, store)
             try:
                 yield work
             finally:

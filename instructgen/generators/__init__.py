@@ -48,6 +48,10 @@ class Generator(BaseModel):
     def slot_bound(self) -> SlotBound:
         """Return the most requests and tokens that one slot may take."""
 
+    def most_samples(self) -> int:
+        """Return the most samples that one slot may yield; judges are budgeted for so many."""
+        return 20
+
     def prompt_names(self) -> tuple[str, ...]:
         """Return the names of the prompt templates that flows use; they are frozen with the run."""
         return ()

@@ -1,0 +1,404 @@
+"""The loop: slots with a window, commits in slot order, endings. The only module beside `teachers/` that awaits
+(with `purchases`, its errand boy).
+
+Slot s may start once slot s - W is committed, and it sees the pool and the filters' memory as of that commit. Slots
+finish in any order and are committed strictly in slot order. *When* a slot starts may depend on anything; *what it
+contains* depends only on the frozen recipe, the seeds, s, that snapshot and the outcomes of its requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from instructgen.decisions import ClosedSlot
+from instructgen.errors import InstructgenError, MissingAnswer
+from instructgen.filters import Filter
+from instructgen.pool import Pool
+from instructgen.purchases import Purchases, SlotLedger
+from instructgen.recipe import Recipe
+from instructgen.records import (
+    Completion,
+    Draft,
+    Provenance,
+    Refused,
+    Rejection,
+    Request,
+    Sample,
+    SlotBound,
+    Usage,
+    digest,
+)
+from instructgen.run import OpenRun
+from instructgen.screening import Candidate, Screening
+
+Ending = Literal["target", "exhausted", "budget", "interrupted"]
+TAPER_AFTER = 20
+"""Closed slots after which the acceptance rate is known well enough to start fewer slots near the end."""
+
+
+@dataclass
+class Progress:
+    """How far a run is; what progress displays and endings look at."""
+
+    target: int
+    slots: int = 0
+    parsed: int = 0
+    accepted: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """"stage/reason" -> count."""
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """Model -> everything charged so far."""
+    spent: Usage = field(default_factory=Usage)
+    """What the budget counts: usage without answers copied from another run."""
+
+
+@dataclass
+class Snapshot:
+    """The pool and the filters' memory as of a commit."""
+
+    pool: int
+    entries: int
+
+
+@dataclass
+class PlayedSlot:
+    """A slot that waits for its commit."""
+
+    candidates: list[Candidate]
+    snapshot: Snapshot
+    ledger: SlotLedger
+
+
+def run_random(run_seed: int, *parts: object) -> Random:
+    """Return the random numbers of one place in a run."""
+    return Random(int(digest([run_seed, *parts])[:16], 16))
+
+
+class Engine:
+    """Works on one open run until it ends.
+
+    Raises (from `work`): TeacherError or MissingAnswer when the next slot cannot be answered, RunError when the run
+    cannot be written; whatever was bought is stored by then, and running again goes on.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        opened: OpenRun,
+        purchases: Purchases,
+        screening: Screening,
+        *,
+        fits: Callable[[Usage, int, SlotBound], bool],
+        watch: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self.recipe, self._opened, self._purchases, self._screening = recipe, opened, purchases, screening
+        self._fits, self._watch = fits, watch
+        frozen = opened.run.frozen
+        self._recipe_hash = frozen["recipe_hash"]
+        self._prompt_hashes: dict[str, str] = frozen["deciding"]["prompts"]
+        seeds = opened.run.seeds()
+        self._pool = Pool(seeds)
+        screening.remember_seeds(seeds)
+        self._first_snapshot = Snapshot(0, screening.entries)
+        self._snapshots: dict[int, Snapshot] = {}
+        self._charged: set[str] = set()
+        self._recent: deque[tuple[int, int]] = deque(maxlen=recipe.exhausted.slots)
+        self._played: dict[int, PlayedSlot] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._failed: dict[int, BaseException] = {}
+        self._changed = asyncio.Event()
+        self._interrupted = False
+        self._next = 0
+        self.bound = self._slot_bound()
+        self.progress = Progress(recipe.target)
+
+    def _slot_bound(self) -> SlotBound:
+        judged = SlotBound()
+        for judge in self._screening.judges:
+            judged += judge.slot_bound()
+        return self.recipe.generator.slot_bound() + judged.times(self.recipe.generator.most_samples())
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def fold(self) -> Ending | None:
+        """Take in the closed slots; return the ending if the run has already ended."""
+        for slot in self._opened.run.slots():
+            self._fold(slot)
+        self._next = self.progress.slots
+        return self._ending()
+
+    async def work(self) -> Ending:
+        """Start slots, commit them, until an ending; `fold` comes first."""
+        try:
+            while (ending := self._step()) is None:
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            await self._wind_up()
+        return ending
+
+    def interrupt(self) -> None:
+        """Start nothing more; what is in flight lands in the store, then `work` returns."""
+        self._interrupted = True
+        self._changed.set()
+
+    def _step(self) -> Ending | None:
+        """Commit what is ready, see whether the run has ended, start what may start."""
+        while not self._ending() and self.progress.slots in self._played:
+            self._commit(self.progress.slots)
+        if ending := self._ending():
+            return ending
+        if self._interrupted:
+            return "interrupted"
+        self._raise_failure()
+        while self._may_start(self._next):
+            self._tasks[self._next] = asyncio.create_task(self._play_slot(self._next))
+            self._next += 1
+        return None
+
+    def _raise_failure(self) -> None:
+        """Raise what stops the run: a missing answer only when its slot is the next to commit, anything else now."""
+        for slot, error in sorted(self._failed.items()):
+            if not isinstance(error, MissingAnswer) or slot == self.progress.slots:
+                raise error
+
+    def _ending(self) -> Ending | None:
+        progress = self.progress
+        if progress.accepted >= self.recipe.target:
+            return "target"
+        if len(self._recent) == self.recipe.exhausted.slots:
+            parsed = sum(parsed for parsed, _ in self._recent)
+            rate = sum(accepted for _, accepted in self._recent) / parsed if parsed else 0.0
+            if rate < self.recipe.exhausted.below:
+                return "exhausted"
+        return None if self._fits(progress.spent, 0, self.bound) else "budget"
+
+    def _may_start(self, slot: int) -> bool:
+        closed = self.progress.slots
+        if slot - self.recipe.window >= closed:
+            return False
+        if not self._fits(self.progress.spent, slot - closed, self.bound):
+            return False
+        return slot == closed or self._wanted(slot - closed)
+
+    def _wanted(self, ahead: int) -> bool:
+        """Say whether a slot so far ahead is likely needed for the target; a matter of thrift, never of content."""
+        if self.progress.slots < TAPER_AFTER:
+            return True
+        rate = max(sum(accepted for _, accepted in self._recent), 1) / len(self._recent)
+        return ahead * rate < (self.recipe.target - self.progress.accepted) * 1.1 + 2
+
+    async def _wind_up(self) -> None:
+        """Let sent requests land: they are paid for. Slots that are not committed are dropped; the store has them."""
+        self._purchases.stop()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._purchases.land()
+
+    # -- one slot ------------------------------------------------------------------------------------------------
+
+    async def _play_slot(self, slot: int) -> None:
+        try:
+            self._played[slot] = await self._played_slot(slot)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by the loop, in slot order
+            self._failed[slot] = error
+        finally:
+            del self._tasks[slot]
+            self._changed.set()
+
+    async def _played_slot(self, slot: int) -> PlayedSlot:
+        snapshot = self._snapshots.get(slot - self.recipe.window, self._first_snapshot)
+        ledger = SlotLedger(slot, self.recipe.generator.slot_bound())
+        drafts: list[Draft] = []
+        candidates = await self._generate(slot, snapshot, ledger, drafts)
+        self._screening.before_judges(candidates, drafts, snapshot.entries)
+        if self._screening.judges:
+            kept = [(n, c) for n, c in enumerate(candidates) if c.rejection is None]
+            await asyncio.gather(*(self._judge(slot, number, candidate, ledger) for number, candidate in kept))
+        return PlayedSlot(candidates, snapshot, ledger)
+
+    async def _generate(
+        self, slot: int, snapshot: Snapshot, ledger: SlotLedger, drafts: list[Draft]
+    ) -> list[Candidate]:
+        """Play the generator's flow; `drafts` collects the ideas that passed."""
+        flow = self.recipe.generator.flow(self._pool.view(snapshot.pool), run_random(self.recipe.seed, slot, "flow"))
+        rejected: list[Candidate] = []
+        asked: list[tuple[Request, Completion]] = []
+        step = 0
+        reply: Any = None
+        while True:
+            try:
+                ask = flow.send(reply)
+            except StopIteration as end:
+                items = list(end.value or [])
+                break
+            except Refused as refused:  # the flow did not look: the slot's rest is a rejection by the teacher
+                items = [refused.completion.rejected()]
+                break
+            if isinstance(ask, Draft):
+                reply = self._screening.judge_draft(ask, snapshot.entries)
+                if reply is None:
+                    drafts.append(ask)
+                else:
+                    rejected.append(Candidate(reply.sample, reply.model_copy(update={"draft": ask.number})))
+            else:
+                reply = await self._answers(ask, ledger, f"generate/{step}", asked)
+                step += 1
+        stamp = self._stamp(asked)
+        return rejected + [_candidate(item, stamp) for item in items]
+
+    async def _judge(self, slot: int, number: int, candidate: Candidate, ledger: SlotLedger) -> None:
+        for judge in self._screening.judges:
+            if candidate.sample is not None and candidate.rejection is None:
+                # Each verdict has a declaration of its own: verdicts run side by side, and what one may still ask
+                # must not depend on which was first.
+                own = SlotLedger(slot, judge.slot_bound(), ledger.used)
+                verdict = await self._verdict(judge, candidate.sample, f"judge/{number}/{judge.kind}", own)
+                if isinstance(verdict, Rejection):
+                    candidate.rejection = verdict
+                elif verdict:
+                    notes = candidate.sample.provenance.notes | {judge.kind: verdict}
+                    candidate.sample = candidate.sample.with_provenance(notes=notes)
+
+    async def _verdict(self, judge: Filter, sample: Sample, place: str, ledger: SlotLedger) -> Any:
+        flow = judge.flow(sample, run_random(self.recipe.seed, ledger.slot, place))
+        asked: list[tuple[Request, Completion]] = []
+        step = 0
+        reply: Any = None
+        while True:
+            try:
+                ask = flow.send(reply)
+            except StopIteration as end:
+                verdict = end.value
+                break
+            except Refused as refused:
+                verdict = refused.completion.rejected()
+                break
+            reply = await self._answers(ask, ledger, f"{place}/{step}", asked)
+            step += 1
+        if isinstance(verdict, Rejection):
+            hashes = (*sample.provenance.requests, *(completion.request for _, completion in asked))
+            return verdict.model_copy(update={"sample": sample, "requests": hashes})
+        return verdict
+
+    async def _answers(
+        self, ask: Request | list[Request], ledger: SlotLedger, path: str, asked: list[tuple[Request, Completion]]
+    ) -> Completion | list[Completion]:
+        """Answer a request, or a list of them concurrently. What a slot may still ask is settled in their order."""
+        many = ask if isinstance(ask, list) else [ask]
+        paths = [f"{path}.{i}" for i in range(len(many))] if isinstance(ask, list) else [path]
+        ready = [
+            self._purchases.ready(request, ledger.slot, where, self.bound)
+            for request, where in zip(many, paths, strict=True)
+        ]
+        replies = await asyncio.gather(*(self._purchases.answer(request, ledger) for request in ready))
+        asked += zip(ready, replies, strict=True)
+        return replies if isinstance(ask, list) else replies[0]
+
+    def _stamp(self, asked: list[tuple[Request, Completion]]) -> Provenance:
+        """Return what the provenance of every candidate of a flow has in common."""
+        teacher = self.recipe.teacher
+        names = sorted({request.prompt for request, _ in asked if request.prompt})
+        models = [completion.model for _, completion in asked if completion.model not in ("", teacher.identity)]
+        return Provenance(
+            source="generated",
+            recipe=self._recipe_hash,
+            generator=self.recipe.generator.kind,
+            teacher=teacher.identity,
+            teacher_revision=teacher.revision or (models[0] if models else ""),
+            prompts={name: self._prompt_hashes[name] for name in names if name in self._prompt_hashes},
+            requests=tuple(completion.request for _, completion in asked),
+            terms=teacher.licence,
+        )
+
+    # -- commit and fold -----------------------------------------------------------------------------------------
+
+    def _commit(self, slot: int) -> None:
+        played = self._played.pop(slot)
+        accepted = self._screening.at_commit(played.candidates, played.snapshot.entries)
+        charged = sorted(key for key in played.ledger.used if key not in self._charged)
+        usage: dict[str, Usage] = {}
+        for key in charged:
+            model, cost = played.ledger.used[key]
+            usage[model] = usage.get(model, Usage()) + cost
+        closed = {
+            "parsed": len(played.candidates),
+            "accepted": len(accepted),
+            "usage": {model: cost.as_json() for model, cost in sorted(usage.items())},
+            "charged": charged,
+        }
+        lines = [_line(candidate) for candidate in played.candidates]
+        self._opened.log.append(lines, closed)
+        paid = [key for key in charged if key not in self._purchases.reused]
+        spent = sum((played.ledger.used[key][1] for key in paid), Usage())
+        self._count(slot, lines, closed, accepted, spent)
+        self._watch(self.progress)
+
+    def _fold(self, slot: ClosedSlot) -> None:
+        accepted = [Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
+        self._screening.restore(accepted)
+        total = sum((Usage.model_validate(cost) for cost in slot.closed["usage"].values()), Usage())
+        for key in self._purchases.reused.intersection(slot.closed["charged"]):
+            stored = self._opened.store.get(key)
+            if stored is not None:
+                total = _minus(total, stored.usage)
+        self._count(slot.number, slot.lines, slot.closed, accepted, total)
+
+    def _count(
+        self, slot: int, lines: list[dict[str, Any]], closed: dict[str, Any], accepted: list[Sample], spent: Usage
+    ) -> None:
+        """Move on to the state after a closed slot."""
+        for sample in accepted:
+            self._pool.add(sample)
+        self._snapshots[slot] = Snapshot(len(self._pool), self._screening.entries)
+        self._snapshots.pop(slot - self.recipe.window, None)
+        self._charged.update(closed["charged"])
+        self._recent.append((len(lines), len(accepted)))
+        progress = self.progress
+        progress.slots += 1
+        progress.parsed += len(lines)
+        progress.accepted += len(accepted)
+        for line in lines:
+            if "rejected" in line:
+                progress.reasons[f"{line['rejected']['stage']}/{line['rejected']['reason']}"] += 1
+        for model, cost in closed["usage"].items():
+            progress.usage[model] = progress.usage.get(model, Usage()) + Usage.model_validate(cost)
+        progress.spent += spent
+
+
+def _candidate(item: Sample | Rejection, stamp: Provenance) -> Candidate:
+    """Return a flow's item as a candidate, its provenance filled in where the flow left it open."""
+    if isinstance(item, Rejection):
+        if item.requests:
+            return Candidate(item.sample, item)
+        return Candidate(item.sample, item.model_copy(update={"requests": stamp.requests}))
+    own = item.provenance
+    known = {name: value for name, value in own if value or name == "draft"}
+    return Candidate(item.model_copy(update={"provenance": stamp.model_copy(update=known)}))
+
+
+def _line(candidate: Candidate) -> dict[str, Any]:
+    if candidate.rejection is not None:
+        return {"rejected": candidate.rejection.as_json()}
+    if candidate.sample is None:
+        raise InstructgenError("a candidate without sample and rejection")  # a bug of ours
+    return {"accepted": candidate.sample.as_json()}
+
+
+def _minus(total: Usage, part: Usage) -> Usage:
+    return Usage(
+        requests=total.requests - 1,
+        prompt_tokens=total.prompt_tokens - part.prompt_tokens,
+        completion_tokens=total.completion_tokens - part.completion_tokens,
+        reasoning_tokens=total.reasoning_tokens - part.reasoning_tokens,
+        cached_tokens=total.cached_tokens - part.cached_tokens,
+        estimated=total.estimated,
+    )

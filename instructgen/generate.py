@@ -1,0 +1,218 @@
+"""One sitting of a run: freeze the recipe, open the directory, connect the teacher, work, report."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import instructgen
+from instructgen.convert.seeds import load_seeds
+from instructgen.engine import Ending, Engine, Progress
+from instructgen.errors import PromptError
+from instructgen.files import bundled_dir, find, iter_rows, open_bytes, read_text
+from instructgen.filters import Tools
+from instructgen.prompts import Prompts
+from instructgen.purchases import Purchases
+from instructgen.recipe import BudgetOptions, Recipe
+from instructgen.records import SlotBound, Usage
+from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
+from instructgen.screening import Screening
+from instructgen.teachers import Sitting
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass
+class Outcome:
+    """How a sitting ended."""
+
+    run: Run
+    ending: Ending
+    progress: Progress
+    bought: int = 0
+    """Answers bought in this sitting."""
+    reused: int = 0
+    """Answers that the run took from other runs' stores."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know: hints on window and concurrency, another version, possibly billed requests."""
+
+
+def generate(
+    recipe: Recipe,
+    into: str | Path,
+    *,
+    reuse: Sequence[str | Path] = (),
+    offline: bool = False,
+    overwrite: bool = False,
+    watch: Watch = lambda _: None,
+) -> Outcome:
+    """Work on the run in directory `into` until it ends; start it, or go on where it stopped.
+
+    `reuse` names runs whose stored answers may be copied instead of bought. `offline` answers from the store alone.
+    `watch` is called after each commit.
+    Example: generate(load_recipe("demo.yaml"), "runs/first").ending -> "target"
+    Raises: InstructgenError of the kind that fits; whatever was bought is stored, and the same call goes on.
+    """
+    path = Path(into)
+    with ExitStack() as stack:
+        work = stack.enter_context(opened(path, freeze(recipe), overwrite=overwrite))
+        stores = []
+        for other in reuse:
+            store = Run(Path(other)).store()
+            stack.callback(store.close)
+            stores.append(store)
+        purchases = Purchases(
+            work.store,
+            Prompts(work.run.prompts()),
+            model=recipe.teacher.identity,
+            run_seed=recipe.seed,
+            places=lambda: recipe.teacher.places,
+            reuse=stores,
+        )
+        screening = Screening([option.prepare(tools()) for option in recipe.filters])
+        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe.budget), watch=watch)
+        ending = engine.fold()
+        if ending is None:  # a run that has ended starts no teacher
+            ending = asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
+        notes = [*hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
+        reused = len(purchases.reused)
+    return Outcome(Run(path), ending, engine.progress, purchases.bought, reused, [note for note in notes if note])
+
+
+def freeze(recipe: Recipe) -> Frozen:
+    """Read the seeds and prompts of a recipe and return what a run is frozen with.
+
+    Raises: SeedError, PromptError, InstructgenError for files that are missing or wrong.
+    """
+    seeds = load_seeds(find("seeds", recipe.seeds))
+    texts = prompt_texts(recipe)
+    hashes = {name: Prompts(texts).hash(name) for name in texts}
+    frozen_seeds = seeds_hash(seeds)
+    return Frozen(
+        recipe=recipe.dump(),
+        deciding=recipe.deciding(frozen_seeds, hashes),
+        recipe_hash=recipe.hash(frozen_seeds, hashes),
+        seeds=seeds,
+        prompts=texts,
+        version=instructgen.__version__,
+    )
+
+
+def prompt_texts(recipe: Recipe) -> dict[str, str]:
+    """Return the prompt templates that the recipe's generator and judges use: the user's own, else the bundled ones."""
+    names = {*recipe.generator.prompt_names(), *(name for f in recipe.filters for name in f.prompt_names())}
+    folders = [Path(recipe.prompts)] if recipe.prompts else []
+    if folders and not folders[0].is_dir():
+        raise PromptError(f"{recipe.prompts}: no such folder of prompts; leave `prompts` out to use the bundled ones")
+    texts = {}
+    for name in sorted(names):
+        paths = [folder / f"{name}.txt" for folder in (*folders, bundled_dir("prompts"))]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise PromptError(f"prompt {name!r}: no file {' or '.join(map(str, paths))}")
+        texts[name] = read_text(path)
+    return texts
+
+
+def tools() -> Tools:
+    """Return what filters are lent: functions that read files."""
+
+    def read_rows(path: str) -> Iterator[dict[str, Any]]:
+        return (row for _, row in iter_rows(Path(path)))
+
+    def read_bytes(path: str) -> bytes:
+        with open_bytes(Path(path)) as file:
+            return file.read()
+
+    return Tools(read_rows=read_rows, read_bytes=read_bytes)
+
+
+def budget(options: BudgetOptions) -> Callable[[Usage, int, SlotBound], bool]:
+    """Return whether (spent so far, open slots, bound of a slot) leaves room for one slot more."""
+
+    def fits(spent: Usage, open_slots: int, bound: SlotBound) -> bool:
+        most = bound.times(open_slots + 1)
+        tokens = spent.tokens + most.prompt_tokens + most.completion_tokens
+        return (options.requests is None or spent.requests + most.requests <= options.requests) and (
+            options.tokens is None or tokens <= options.tokens
+        )
+
+    return fits
+
+
+def hints(recipe: Recipe) -> list[str]:
+    """Return advice on a recipe's window."""
+    notes = []
+    teacher = recipe.teacher
+    if teacher.ordered:
+        notes.append("the teacher hands out its answers in order: window and concurrency are 1")
+    elif teacher.concurrency * 4 > recipe.window:
+        notes.append(
+            f"concurrency {teacher.concurrency} is more than a quarter of the window ({recipe.window}): requests will "
+            f"wait for each other; a new run with window: {teacher.concurrency * 8} goes faster"
+        )
+    if not teacher.ordered and recipe.target < 2 * recipe.window:
+        notes.append(
+            f"target {recipe.target} is below twice the window ({recipe.window}): few machine instructions will be "
+            f"drawn into prompts; a new run with window: {max(1, recipe.target // 4)} draws more"
+        )
+    return notes
+
+
+def _unsettled(work: OpenRun) -> list[str]:
+    seen, killed = work.store.unsettled()
+    notes = [f"{seen} requests may have been billed without an answer (time-outs, broken connections)"] if seen else []
+    if killed:
+        notes.append(f"up to {killed} requests may have been billed in sittings that were killed")
+    return notes
+
+
+async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purchases, *, offline: bool) -> Ending:
+    """Connect the teacher and let the engine work."""
+    if offline:
+        with _interruptible(engine):
+            return await engine.work()
+    sitting = Sitting(folder=work.run.path, answered=work.store.count(bought=True))
+    async with _noted(work, recipe), recipe.teacher.connect_run(sitting) as purchases.connection:
+        with _interruptible(engine):
+            return await engine.work()
+
+
+@asynccontextmanager
+async def _noted(work: OpenRun, recipe: Recipe) -> Any:
+    """Note in the store that a sitting buys, and that it ended by itself: a killed one leaves its beginning."""
+    number = work.store.begin_sitting(recipe.teacher.places)
+    try:
+        yield
+    finally:
+        work.store.end_sitting(number, 0)
+
+
+@contextmanager
+def _interruptible(engine: Engine) -> Iterator[None]:
+    """Ctrl-C lets what is in flight land; a second one does not wait. Only in the main thread, where signals arrive."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    pressed = 0
+
+    def press() -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            engine.interrupt()
+        elif task is not None:
+            task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, press)
+    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,183 @@
+"""Answers: from the store, from another run's store, or bought from the teacher.
+
+Equal questions in flight or in the store are paid once. A request keeps its concurrency place until its answer is
+durable. The most that a slot may ask is its declared bound: a request beyond it is not sent, whatever the budget, so
+that what a slot contains never depends on the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from instructgen.errors import MissingAnswer
+from instructgen.prompts import Prompts
+from instructgen.records import Completion, Request, SlotBound, Usage, digest
+from instructgen.store import Store
+from instructgen.teachers import Connection
+from instructgen.teachers.tokens import request_bound
+
+SEED_BITS = 31  # what the narrowest endpoints take as a seed
+
+
+@dataclass
+class SlotLedger:
+    """What one slot has asked: its open bound, and the usage of every request it used."""
+
+    slot: int
+    left: SlotBound
+    used: dict[str, tuple[str, Usage]] = field(default_factory=dict)
+    """Request hash -> (model asked, usage)."""
+
+
+class Gate:
+    """Concurrency places, given to the lowest slot first. `size` is asked again at every turn: it may adapt."""
+
+    def __init__(self, size: Callable[[], int]) -> None:
+        self._size, self._taken, self._count = size, 0, 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    async def enter(self, slot: int) -> None:
+        """Wait for a place."""
+        if self._taken < self._size() and not self._waiting:
+            self._taken += 1
+            return
+        self._count += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (slot, self._count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the place to whoever waits for the lowest slot."""
+        self._taken -= 1
+        while self._waiting and self._taken < self._size():
+            turn = heapq.heappop(self._waiting)[2]
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
+
+    def clear(self) -> None:
+        """Send everyone home who still waits."""
+        for _, _, turn in self._waiting:
+            turn.cancel()
+        self._waiting.clear()
+
+
+class Purchases:
+    """Answers requests for slots."""
+
+    def __init__(
+        self,
+        store: Store,
+        prompts: Prompts,
+        *,
+        model: str,
+        run_seed: int,
+        places: Callable[[], int],
+        reuse: Sequence[Store] = (),
+    ) -> None:
+        self._store, self._prompts = store, prompts
+        self.connection: Connection | None = None
+        """Set once the teacher is connected; without one, nothing is bought."""
+        self._model, self._run_seed, self._reuse = model, run_seed, reuse
+        self._gate = Gate(places)
+        self._flight: dict[str, asyncio.Task[None]] = {}
+        self.bought = 0
+        self.reused = store.reused()
+        """Hashes of answers copied from another run; the budget does not count them."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests asked of the teacher and not yet stored, those that wait for a place included."""
+        return len(self._flight)
+
+    def ready(self, request: Request, slot: int, path: str, bound: SlotBound) -> Request:
+        """Render a request, name its model and limit, and seed it unless it is greedy.
+
+        The seed comes from (run seed, slot, flow, step), never from a counter. A request without an output limit
+        gets an equal share of its slot's declaration.
+        """
+        request = self._prompts.render(request)
+        params = request.params
+        changes: dict[str, int] = {}
+        if params.max_tokens is None and bound.requests:
+            changes["max_tokens"] = max(1, bound.completion_tokens // bound.requests)
+        if not params.greedy and params.seed is None:
+            changes["seed"] = int(digest([self._run_seed, slot, path])[:16], 16) >> (64 - SEED_BITS)
+        params = params.model_copy(update=changes) if changes else params
+        return request.model_copy(update={"params": params, "model": request.model or self._model})
+
+    async def answer(self, request: Request, ledger: SlotLedger) -> Completion:
+        """Answer a request that `ready` made.
+
+        Raises: TeacherError, MissingAnswer, RunError (the store cannot be written).
+        """
+        key = request.hash
+        if not _declared(request, ledger):
+            return Completion(request=key, finish="refused", refusal="over_declared")
+        completion = self._store.get(key)
+        if completion is None:
+            if key not in self._flight:
+                self._flight[key] = asyncio.create_task(self._fetch(key, request, ledger.slot))
+            # A slot that is dropped must not take an answer with it that another slot waits for.
+            await asyncio.shield(self._flight[key])
+            completion = self._store.get(key)
+            if completion is None:  # cannot happen: the fetch returned
+                raise MissingAnswer(f"the answer to request {key} was stored and is gone", request)
+        ledger.used[key] = (request.model, completion.usage.model_copy(update={"requests": 1}))
+        return completion
+
+    async def _fetch(self, key: str, request: Request, slot: int) -> None:
+        try:
+            for other in self._reuse:
+                if (completion := other.get(key)) is not None:
+                    await self._store.put(key, request, completion, origin=str(other.path.parent))
+                    self.reused.add(key)
+                    return
+            if self.connection is None:
+                name = f"prompt {request.prompt!r}" if request.prompt else "a request"
+                raise MissingAnswer(f"slot {slot}: the store has no answer to {name} ({key[:16]}), and offline "
+                                    "nothing is bought; run the same command without --offline", request)  # fmt: skip
+            await self._gate.enter(slot)
+            try:
+                completion = await self.connection.complete(request)
+                if completion.request != key:
+                    completion = completion.model_copy(update={"request": key})
+                await self._store.put(key, request, completion)
+                self.bought += 1
+            finally:
+                self._gate.leave()
+        finally:
+            del self._flight[key]
+
+    def stop(self) -> None:
+        """Start nothing new."""
+        self._gate.clear()
+
+    async def land(self) -> None:
+        """Let what is in flight land in the store."""
+        while self._flight:
+            await asyncio.gather(*self._flight.values(), return_exceptions=True)
+
+
+def _declared(request: Request, ledger: SlotLedger) -> bool:
+    """Take a request off what is left of the slot's declaration; False when it does not fit."""
+    bound, left = request_bound(request, 0), ledger.left
+    try:
+        ledger.left = SlotBound(
+            requests=left.requests - bound.requests,
+            prompt_tokens=left.prompt_tokens - bound.prompt_tokens,
+            completion_tokens=left.completion_tokens - bound.completion_tokens,
+        )
+    except ValidationError:  # a bound is never negative
+        return False
+    return True
