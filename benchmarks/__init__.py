@@ -1,0 +1,1 @@
+"""Side-by-side measurements against peers and limits; each prints a table of ratios."""
