@@ -21,8 +21,18 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "self_instruct": "instructgen.generators.self_instruct:SelfInstruct",
     },
     "filters": {
+        "capability": "instructgen.filters.capability:Capability",
+        "characters": "instructgen.filters.characters:Characters",
+        "copying": "instructgen.filters.copying:Copying",
+        "emptiness": "instructgen.filters.emptiness:Emptiness",
+        "ending": "instructgen.filters.ending:Ending",
         "instance_rules": "instructgen.filters.instance_rules:InstanceRules",
         "instruction_rules": "instructgen.filters.instruction_rules:InstructionRules",
+        "leakage": "instructgen.filters.leakage:Leakage",
+        "markup": "instructgen.filters.markup:Markup",
+        "references": "instructgen.filters.references:References",
+        "refusal": "instructgen.filters.refusal:Refusal",
+        "repetition": "instructgen.filters.repetition:Repetition",
         "rouge": "instructgen.filters.rouge:Rouge",
         "shape": "instructgen.filters.shape:Shape",
     },
@@ -34,6 +44,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "formats": {
         "alpaca": "instructgen.formats.alpaca:Alpaca",
         "messages": "instructgen.formats.messages:Messages",
+        "sample": "instructgen.formats.sample:SampleRows",
     },
 }
 

@@ -1,0 +1,127 @@
+"""`instructgen export`: a run or any dataset -> a folder that trainers and the Hub load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from instructgen.cli.shown import say, shown_errors
+
+if TYPE_CHECKING:
+    from instructgen.exporters.folder import Exported
+    from instructgen.records import Rejection, Sample
+
+
+def export(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A run, a dataset (file or folder), or - for stdin.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder to write.")],
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="Row shape to write; repeat for several configs.")
+    ] = None,
+    shape: Annotated[str, typer.Option("--from", help="Row shape of IN, instead of detecting it.")] = "",
+    licence: Annotated[str, typer.Option("--license", help="Licence id of the Hub, e.g. cc-by-4.0.")] = "",
+    splits: Annotated[list[str] | None, typer.Option("--splits", help="Share of a split, e.g. test=0.05.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides which sample goes to which split.")] = 0,
+    language: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. en.")] = None,
+    provenance: Annotated[str, typer.Option(help="json (one column), columns, or none.")] = "json",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a sample that a format cannot hold.")] = False,
+) -> None:
+    """Write a dataset folder: Parquet per format, JSONL, a card, a manifest."""
+    with shown_errors():
+        from instructgen import registry
+        from instructgen.cli.inputs import open_input
+        from instructgen.errors import ExportError
+        from instructgen.exporters import folder
+
+        given = open_input(source, shape, said=say)
+        if given.path.is_dir() and given.path.resolve() == into.resolve():
+            raise ExportError(f"{into} is the input itself; choose another --into")
+        asked = _with_recipe(given.path, formats, licence, splits) if given.is_run else (formats, licence, splits)
+        options = folder.Options(
+            splits=_shares(asked[2] or []),
+            seed=seed,
+            licence=asked[1] or "unknown",
+            languages=tuple(language or ()),
+            provenance=provenance,
+            overwrite=overwrite,
+            strict=strict,
+        )
+        chosen = [registry.lookup("formats", name)() for name in asked[0] or ["alpaca", "messages"]]
+        unreadable: Counter[str] = Counter()
+        done = folder.export(_kept(given, unreadable), chosen, into, options, _facts(given.path, run=given.is_run))
+        _tell(done, unreadable)
+        typer.echo(str(into))
+
+
+def _with_recipe(
+    run: Path, formats: list[str] | None, licence: str, splits: list[str] | None
+) -> tuple[list[str] | None, str, list[str] | None]:
+    """Return what was asked, with the gaps filled from the `export` section of the run's recipe."""
+    from instructgen.run import Run
+
+    said: dict[str, Any] = Run(run).recipe.get("export") or {}
+    shares = [f"{name}={share}" for name, share in (said.get("splits") or {}).items()]
+    return formats or said.get("formats"), licence or said.get("license") or "", splits or shares
+
+
+def _shares(given: Iterable[str]) -> dict[str, float]:
+    from instructgen.errors import ExportError
+
+    shares = {}
+    for part in (piece for text in given for piece in text.split(",")):
+        name, _, share = part.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise ExportError(f"--splits {part!r}: expected NAME=SHARE, e.g. test=0.05") from None
+    return shares
+
+
+def _facts(path: Path, *, run: bool) -> Any:
+    """Return what is known of how the samples came about: for a run its report, else nothing yet."""
+    from instructgen import __version__
+    from instructgen.exporters.card import Facts
+
+    if not run:
+        return Facts(version=__version__)
+    from instructgen.records import digest
+    from instructgen.run import Run
+
+    made = Run(path)
+    return Facts(
+        name=str(made.recipe.get("name") or ""),
+        version=str(made.frozen.get("version") or __version__),
+        recipe=str(made.frozen.get("recipe_hash") or ""),
+        prompts={name: digest(text) for name, text in made.prompts().items()},
+    )
+
+
+def _kept(made: Iterable[Sample | Rejection], unreadable: Counter[str]) -> Iterator[Sample]:
+    from instructgen.records import Sample
+
+    for one in made:
+        if isinstance(one, Sample):
+            yield one
+            continue
+        unreadable[one.reason] += 1
+        if unreadable[one.reason] == 1:
+            say(f"row {one.evidence.get('row')}: {one.evidence.get('detail')}")
+
+
+def _tell(done: Exported, unreadable: Counter[str]) -> None:
+    for config, rows in done.rows.items():
+        say(f"{config}: " + ", ".join(f"{count:,} {split}" for split, count in rows.items()))
+    for config, reasons in done.left_out.items():
+        for reason, count in reasons.items():
+            say(f"{config}: left out {count:,} samples that the shape cannot hold ({reason})")
+    for name in done.empty_splits:
+        say(f"{name}: no row fell into this split; it is left out of files and card")
+    for reason, count in unreadable.items():
+        say(f"input: {count:,} rows could not be read ({reason})")
+    if done.repeated_ids:
+        say(f"input: {done.repeated_ids:,} samples repeat an earlier one; their ids end on -2, -3, ...")

@@ -1,0 +1,92 @@
+"""What `IN` is: a run, a dataset in any known shape, one of our exports, or `-`; as a stream of samples.
+
+given = open_input("data.jsonl", said=print)     # says: data.jsonl: 100 of the first 100 rows have the shape of ...
+for made in given: ...                            # Sample, or Rejection for a row that cannot be read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from instructgen import files, registry
+from instructgen.errors import DataError
+from instructgen.formats import Format
+from instructgen.formats.detect import LOOKED_AT, detect, read
+from instructgen.records import Rejection, Sample
+
+
+@dataclass(frozen=True)
+class Input:
+    """An opened input; iterate it once."""
+
+    path: Path
+    made: Iterable[Sample | Rejection]
+    format: Format | None
+    """The shape of its rows; `None` for a run."""
+    is_run: bool = False
+
+    def __iter__(self) -> Iterator[Sample | Rejection]:
+        """Yield samples, and a rejection for each row that cannot be read."""
+        return iter(self.made)
+
+
+def known_formats() -> list[Format]:
+    """Return one of each known format."""
+    return [registry.lookup("formats", name)() for name in registry.names("formats")]
+
+
+def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda _: None) -> Input:
+    """Open `IN`; `shape` (--from) overrides detection. Raises: DataError, RecipeError for an unknown format."""
+    from instructgen.run import Run, is_run
+
+    path = files.read_stdin() if given == "-" else Path(given)
+    if path.is_dir() and is_run(path) and not shape:
+        said(f"{path}: a run")
+        return Input(path, Run(path).samples(), format=None, is_run=True)
+    name = "standard input" if given == "-" else str(path)
+    bad: list[Rejection] = []
+    rows = files.iter_rows(_folder(path, said), bad=lambda n, problem: bad.append(_broken(n, problem)))
+    head = list(islice(rows, LOOKED_AT))
+    if shape:
+        found: Format = registry.lookup("formats", shape)()
+    else:
+        try:
+            found, reason = detect([row for _, row in head], known_formats())
+        except DataError as error:
+            raise DataError(f"{name}: {error}{f'; first broken row: {bad[0].evidence}' if bad else ''}") from error
+        said(f"{name}: {reason}")
+    made = read(chain(head, rows), found, source=path.name if given != "-" else "stdin")
+    return Input(path, _with_broken(made, bad), found)
+
+
+def _folder(path: Path, said: Callable[[str], None]) -> Path:
+    """Return the folder of one config when `path` is a dataset of ours: its configs hold the same samples."""
+    manifest: dict[str, Any] = {}
+    if (path / "manifest.json").is_file():
+        try:
+            manifest = files.loads((path / "manifest.json").read_bytes())
+        except ValueError:
+            return path
+    configs = manifest.get("configs") if isinstance(manifest, dict) else None
+    if not isinstance(configs, dict) or manifest.get("written_by") != "instructgen":
+        return path
+    chosen = "sample" if "sample" in configs else max(configs, key=lambda name: sum(configs[name].values()))
+    said(f"{path}: an exported dataset with configs {', '.join(configs)}; reading {chosen}")
+    return path / chosen
+
+
+def _broken(number: int, problem: str) -> Rejection:
+    return Rejection(stage="parse", reason="unreadable_row", evidence={"row": number, "detail": problem})
+
+
+def _with_broken(made: Iterable[Sample | Rejection], bad: list[Rejection]) -> Iterator[Sample | Rejection]:
+    """Yield what was made, and beside it the rows that the file reader could not parse."""
+    for one in made:
+        while bad:
+            yield bad.pop(0)
+        yield one
+    yield from bad

@@ -1,0 +1,261 @@
+"""The dataset card: `README.md` with YAML for machines and generated sections for people.
+
+Everything between `<!-- instructgen:begin NAME -->` and `<!-- instructgen:end NAME -->` is written by us and replaced
+at each export; text outside is the author's and stays. YAML keys that are not ours stay too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from instructgen.errors import ExportError
+from instructgen.exporters.vocabulary import language_code, licence_id, problems, size_category
+
+OWN_KEYS = ("configs", "dataset_info", "size_categories", "license", "language")
+"""YAML keys that say what the data is: rewritten at each export. Others are set once and then the author's."""
+_BLOCK = re.compile(r"<!-- instructgen:begin (\S+) -->\n.*?<!-- instructgen:end \1 -->\n?", re.DOTALL)
+_FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n?(.*)\Z", re.DOTALL)
+
+
+class Facts(BaseModel):
+    """What is known of how a dataset came about; the report fills it in, the card prints it. Empty = unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = ""
+    """The recipe's name; the card's title."""
+    description: str = ""
+    """A paragraph for people."""
+    version: str = ""
+    """instructgen's version."""
+    recipe: str = ""
+    """Hash of the frozen recipe."""
+    generator: str = ""
+    teacher: str = ""
+    teacher_revision: str = ""
+    terms: str = ""
+    """Terms of the teacher that the rows fall under."""
+    seeds: dict[str, str] = {}
+    """Seeds file -> sha256."""
+    prompts: dict[str, str] = {}
+    """Prompt name -> sha256 of its text."""
+    sources: dict[str, str] = {}
+    """Dataset that rows were made from -> its licence."""
+    parsed: int | None = None
+    """Candidates, accepted and rejected."""
+    accepted: int | None = None
+    funnel: tuple[tuple[str, str, int], ...] = ()
+    """(stage, reason, how many were rejected for it)."""
+    requests: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    """What the requests cost by the price table; `None` = no price known."""
+    ending: str = ""
+    """Why the run ended: target, novelty exhausted, budget."""
+    notes: tuple[str, ...] = ()
+    """Findings of filters about privacy, bias and quality, a sentence each."""
+
+
+class Config(BaseModel):
+    """One config of the folder, as written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    columns: dict[str, Any]
+    """Features as the card states them (`schema.card_features`), by column."""
+    features: tuple[dict[str, Any], ...]
+    rows: dict[str, int]
+    """Split -> rows."""
+    arrow_bytes: dict[str, int]
+    """Split -> size in memory."""
+    file_bytes: dict[str, int]
+    """Split -> size of its Parquet files."""
+
+
+def front_matter(
+    configs: Sequence[Config], *, licence: str, languages: Sequence[str], facts: Facts, task: str = "text-generation"
+) -> dict[str, Any]:
+    """Return the card's YAML as a dict. Raises: ExportError when a word in it is none of the Hub's."""
+    rows = max(sum(config.rows.values()) for config in configs)
+    front: dict[str, Any] = {
+        "configs": [_config(config, default=number == 0) for number, config in enumerate(configs)],
+        "dataset_info": [_info(config) for config in configs],
+        "language": sorted({language_code(tag) for tag in languages if tag}),
+        "license": licence_id(licence),
+        "size_categories": [size_category(rows)],
+        "task_categories": [task],
+        "tags": _tags(facts),
+    }
+    if facts.name:
+        front["pretty_name"] = facts.name
+    if not front["language"]:
+        del front["language"]
+    wrong = problems(front, rows)
+    if wrong:
+        raise ExportError("the card would not be accepted by the Hub: " + "; ".join(wrong))
+    return front
+
+
+def check_words(*, licence: str, languages: Sequence[str]) -> None:
+    """Raise ExportError for a licence or language that the Hub does not know, before any work is done."""
+    wrong = problems({"license": licence_id(licence), "language": [language_code(tag) for tag in languages]})
+    if wrong:
+        raise ExportError("; ".join(wrong))
+
+
+def _tags(facts: Facts) -> list[str]:
+    made = ["synthetic"] if facts.generator or facts.teacher else []
+    return [*made, "instruction-tuning", "instructgen", *([facts.generator] if facts.generator else [])]
+
+
+def _config(config: Config, *, default: bool) -> dict[str, Any]:
+    files = [{"split": split, "path": f"{config.name}/{split}-*.parquet"} for split in config.rows]
+    return {"config_name": config.name, **({"default": True} if default else {}), "data_files": files}
+
+
+def _info(config: Config) -> dict[str, Any]:
+    splits = [
+        {"name": split, "num_bytes": config.arrow_bytes[split], "num_examples": rows}
+        for split, rows in config.rows.items()
+    ]
+    return {
+        "config_name": config.name,
+        "features": list(config.features),
+        "splits": splits,
+        "download_size": sum(config.file_bytes.values()),
+        "dataset_size": sum(config.arrow_bytes.values()),
+    }
+
+
+def render(front: Mapping[str, Any], sections: Mapping[str, str], old: str = "") -> str:
+    """Return the card: `sections` by name in their blocks, the author's text and YAML keys of `old` kept.
+
+    A block that `old` has stays where it is there; new blocks go to the end. A block no longer written disappears.
+    """
+    kept, body = split_card(old)
+    merged = {**front, **{k: v for k, v in kept.items() if k not in OWN_KEYS}}
+    merged["tags"] = sorted({*front.get("tags", ()), *_texts(kept.get("tags"))}) or None
+    left = dict(sections)
+
+    def replaced(match: re.Match[str]) -> str:
+        return _block(match[1], left.pop(match[1])) if match[1] in left else ""
+
+    body = _BLOCK.sub(replaced, body)
+    fresh = "\n".join(_block(name, text) for name, text in left.items())
+    joint = "\n\n" if body.strip() and fresh else ""
+    body = f"{body.rstrip()}{joint}{fresh}".strip()
+    text = yaml.safe_dump(
+        {k: v for k, v in merged.items() if v is not None}, sort_keys=False, allow_unicode=True, width=1000
+    )
+    return f"---\n{text}---\n\n{body}\n"
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(part) for part in value] if isinstance(value, list) else []
+
+
+def _block(name: str, text: str) -> str:
+    return f"<!-- instructgen:begin {name} -->\n{text.strip()}\n<!-- instructgen:end {name} -->\n"
+
+
+def split_card(text: str) -> tuple[dict[str, Any], str]:
+    """Return a card's YAML and its body; ({}, text) without YAML. Raises: ExportError when it is no YAML."""
+    match = _FRONT.match(text)
+    if match is None:
+        return {}, text
+    try:
+        front = yaml.safe_load(match[1])
+    except yaml.YAMLError as error:
+        raise ExportError(
+            f"README.md: its YAML head cannot be read: {error}; correct it, or remove the file"
+        ) from error
+    return (front if isinstance(front, dict) else {}), match[2]
+
+
+def sections(
+    configs: Sequence[Config], facts: Facts, examples: Mapping[str, str], left_out: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the generated sections, by name, in the order of a new card."""
+    first = configs[0]
+    made: dict[str, str] = {"title": f"# {facts.name or 'Instruction dataset'}\n\n{_summary(first, facts)}"}
+    made["load"] = _load(configs)
+    made["contents"] = _contents(configs, left_out)
+    if facts.parsed is not None or facts.generator or facts.sources:
+        made["origin"] = _origin(facts)
+    if facts.funnel:
+        made["funnel"] = _funnel(facts)
+    if examples:
+        made["examples"] = "## Examples\n\n" + "\n\n".join(
+            f"One row of `{name}`:\n\n{_fenced(text)}" for name, text in examples.items()
+        )
+    made["limits"] = _limits(facts)
+    return made
+
+
+def _fenced(text: str, language: str = "json") -> str:
+    """Return a code block whose fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _summary(first: Config, facts: Facts) -> str:
+    splits = ", ".join(f"{rows:,} {split}" for split, rows in first.rows.items())
+    total = sum(first.rows.values())
+    said = facts.description or f"{total:,} instruction-tuning samples ({splits})."
+    return f"{said}\n\nMade with instructgen{f' {facts.version}' if facts.version else ''}."
+
+
+def _load(configs: Sequence[Config]) -> str:
+    lines = "\n".join(f'data = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
+    return f"## How to load it\n\n```python\nfrom datasets import load_dataset\n\n{lines}\n```"
+
+
+def _contents(configs: Sequence[Config], left_out: Mapping[str, Any]) -> str:
+    table = ["## Contents", "", "| config | shape | split | rows |", "|---|---|---|---|"]
+    for config in configs:
+        table += [f"| `{config.name}` | {config.title} | {split} | {rows:,} |" for split, rows in config.rows.items()]
+    missing = [f"`{name}` leaves out {count:,} samples that it cannot hold ({reason})."
+               for name, reasons in left_out.items() for reason, count in reasons.items()]  # fmt: skip
+    return "\n".join([*table, *(["", *missing] if missing else [])])
+
+
+def _origin(facts: Facts) -> str:
+    pairs = [
+        ("generator", facts.generator), ("teacher", facts.teacher), ("revision of the teacher", facts.teacher_revision),
+        ("terms of the teacher", facts.terms), ("recipe hash", facts.recipe), ("ended by", facts.ending),
+        ("candidates", _number(facts.parsed)), ("accepted", _number(facts.accepted)),
+        ("requests", _number(facts.requests)), ("prompt tokens", _number(facts.prompt_tokens)),
+        ("completion tokens", _number(facts.completion_tokens)),
+        ("cost", "" if facts.cost_usd is None else f"{facts.cost_usd:.2f} USD"),
+    ]  # fmt: skip
+    lines = [f"| {name} | {value} |" for name, value in pairs if value]
+    lines += [f"| prompt `{name}` | sha256 `{value[:16]}` |" for name, value in sorted(facts.prompts.items())]
+    lines += [f"| seeds `{name}` | sha256 `{value[:16]}` |" for name, value in sorted(facts.seeds.items())]
+    lines += [f"| source `{name}` | licence {value or 'unknown'} |" for name, value in sorted(facts.sources.items())]
+    return "\n".join(["## How it was made", "", "| | |", "|---|---|", *lines])
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _funnel(facts: Facts) -> str:
+    lines = [f"| {stage} | {reason} | {count:,} |" for stage, reason, count in facts.funnel]
+    return "\n".join(["## What was rejected, and why", "", "| stage | reason | candidates |", "|---|---|---|", *lines])
+
+
+def _limits(facts: Facts) -> str:
+    known = list(facts.notes)
+    if facts.teacher:
+        known.append(f"Answers were written by the model {facts.teacher} and may be wrong or biased as that model is.")
+    if not known:
+        known = ["Nobody has stated limits of this dataset yet; write them below this block."]
+    return "## Known limits\n\n" + "\n".join(f"- {note}" for note in known)

@@ -1,0 +1,121 @@
+"""Writers of one split: Parquet in size-limited shards, and JSON lines. Both write into a working folder.
+
+Rows wait until a row group is full (rows or bytes, whichever comes first), so memory does not grow with the data,
+and the same rows always give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from instructgen.errors import ExportError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_ROWS = 10_000
+GROUP_BYTES = 32 << 20
+"""JSON bytes of rows that wait at most: keeps row groups near what the Hub's viewer reads in one go."""
+ROW_BYTES = 1 << 30
+"""The most that one row may hold; Arrow's string columns end at 2 GB."""
+SHARD_BYTES = 300 << 20
+"""Parquet bytes after which the next shard begins; the Hub recommends files below some hundred MB."""
+
+
+class ParquetShards:
+    """Rows of one split -> `<stem>-00000`, `<stem>-00001`, ... in a working folder; named for good by `close`."""
+
+    def __init__(self, folder: Path, stem: str, schema: pa.Schema, shard_bytes: int = SHARD_BYTES) -> None:
+        self._folder, self._stem, self._schema, self._limit = folder, stem, schema, shard_bytes
+        self._waiting: list[dict[str, Any]] = []
+        self._waiting_bytes = 0
+        self._sink: Any = None
+        self._writer: Any = None
+        self.paths: list[Path] = []
+        self.rows: list[int] = []
+        """Rows of each shard."""
+        self.arrow_bytes = 0
+        """Size in memory of all rows, the card's `num_bytes`."""
+
+    def write(self, row: dict[str, Any], size: int) -> None:
+        """Take a row; `size` is its length as JSON in bytes. Raises: ExportError for a row above 1 GiB."""
+        if size > ROW_BYTES:
+            raise ExportError(
+                f"row {row.get('id')!r} is {size:,} bytes long; a Parquet column holds at most 2 GB, we stop at "
+                f"{ROW_BYTES:,}. Shorten or remove it (see `instructgen clean`)"
+            )
+        if self._waiting and self._waiting_bytes + size > GROUP_BYTES:
+            self._flush()
+        self._waiting.append(row)
+        self._waiting_bytes += size
+        if len(self._waiting) >= GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> list[Path]:
+        """Write what waits; rename the shards to `-00000-of-0000n`; return their paths."""
+        if self._waiting:
+            self._flush()
+        self._end_shard()
+        total = len(self.paths)
+        for number, path in enumerate(self.paths):
+            final = path.with_name(f"{self._stem}-{number:05d}-of-{total:05d}.parquet")
+            path.rename(final)
+            self.paths[number] = final
+        return self.paths
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_pylist(self._waiting, schema=self._schema)
+        self.arrow_bytes += table.nbytes
+        if self._writer is None:
+            self._begin_shard()
+        self._writer.write_table(table, row_group_size=len(self._waiting))
+        self.rows[-1] += len(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        if self._sink.tell() >= self._limit:
+            self._end_shard()
+
+    def _begin_shard(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{self._stem}-{len(self.paths):05d}"
+        self._sink = pa.OSFile(str(path), "wb")
+        # store_schema=False: plain Parquet types for every reader, no serialised Arrow schema in the footer
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd", store_schema=False)
+        self.paths.append(path)
+        self.rows.append(0)
+
+    def _end_shard(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        self._sink.close()
+        self._writer = None
+        with self.paths[-1].open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+class JsonLines:
+    """Rows of one split -> one `.jsonl` file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file: IO[bytes] = path.open("wb", buffering=1 << 20)
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Append lines, each with its newline."""
+        self._file.writelines(lines)
+
+    def close(self) -> Path:
+        """Make the file durable; return its path."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self.path

@@ -1,0 +1,58 @@
+"""Chat messages of OpenAI's shape, as turns and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from instructgen.formats import Unreadable
+from instructgen.records import Role, Turn
+
+ROLES: dict[str, Role] = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant",
+    "tool": "tool", "function": "tool",
+}  # fmt: skip
+"""Role names met in the wild -> ours."""
+FIELDS = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "weight"})
+
+
+def turns_of(messages: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
+    """Return messages as turns. Raises: Unreadable that names the message, e.g. `messages[3].role`."""
+    return tuple(_turn(message, f"{where}[{number}]") for number, message in enumerate(messages))
+
+
+def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
+    """Return turns as role and content; a "developer" turn gets its name back."""
+    return [{"role": str(turn.extra.get("role", turn.role)), "content": turn.text} for turn in turns]
+
+
+def _turn(message: Mapping[str, Any], where: str) -> Turn:
+    said = message.get("role")
+    role = ROLES.get(said) if isinstance(said, str) else None
+    if role is None:
+        raise Unreadable("unknown_role", f"{where}.role: expected one of {', '.join(ROLES)}, found {said!r:.40}")
+    content = message.get("content")
+    calls = message.get("tool_calls") or ()
+    if content is None and calls:
+        content = ""
+    if not isinstance(content, str):
+        raise Unreadable("wrong_type", f"{where}.content: expected a text, found {content!r:.80}")
+    if not all(isinstance(call, Mapping) for call in calls):
+        raise Unreadable("wrong_type", f"{where}.tool_calls: expected a list of objects")
+    weight = message.get("weight")
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float)):
+        raise Unreadable("wrong_type", f"{where}.weight: expected 0 or 1, found {weight!r:.40}")
+    extra = {key: value for key, value in message.items() if key not in FIELDS and value is not None}
+    if said == "developer":
+        extra["role"] = said
+    return Turn(
+        role=role,
+        content=content,
+        name=message.get("name") or "",
+        tool_calls=tuple(dict(call) for call in calls),
+        tool_call_id=message.get("tool_call_id") or "",
+        weight=weight,
+        extra=extra,
+    )

@@ -1,0 +1,85 @@
+"""Tell which shape rows have, and read the samples in them.
+
+found = detect(first_rows, formats)     # Detection(format=<Alpaca>, reason="100 of 100 rows have ...")
+for made in read(rows, found.format, source="data.jsonl"): ...     # samples, and a rejection per unreadable row
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from instructgen.errors import DataError
+from instructgen.formats import Format, Unreadable
+from instructgen.formats.reading import plain, whole
+from instructgen.records import Rejection, Sample
+
+SPECIFIC_FIRST = (
+    "sample", "oasst_tree", "oasst", "super_ni", "process", "llava", "openai_preference", "ranked", "preference",
+    "openai", "messages", "sharegpt", "unpaired", "dolly", "alpaca", "seeds", "prompt_completion", "flan", "text",
+)  # fmt: skip
+"""When several shapes fit as many rows, the earlier one here wins: it explains more of the row."""
+LOOKED_AT = 100
+"""Rows that callers should hand to `detect`: enough for a mixed file to show, cheap to spool."""
+
+
+class Detection(NamedTuple):
+    """The format that a dataset's rows have, and how one can tell."""
+
+    format: Format
+    reason: str
+
+
+def detect(rows: Sequence[Mapping[str, Any]], formats: Iterable[Format]) -> Detection:
+    """Return the format that fits most of the rows. Raises: DataError that names the columns seen.
+
+    Example: detect([{"instruction": "Hi", "output": "Ho"}], formats).format.name -> "alpaca"
+    """
+    ranked = sorted(formats, key=_rank)
+    counts = [(sum(shape.fits(row) for row in rows), shape) for shape in ranked]
+    best = max((count for count, _ in counts), default=0)
+    if not best:
+        seen = ", ".join(sorted({str(key) for row in rows for key in row})) or "none: there are no rows"
+        known = ", ".join(shape.name for shape in ranked)
+        raise DataError(f"no known format fits; columns seen: {seen}. Say --from with one of: {known}")
+    shape = next(shape for count, shape in counts if count == best)
+    return Detection(shape, f"{best} of the first {len(rows)} rows have the shape of {shape.name}: {shape.title}")
+
+
+def _rank(shape: Format) -> tuple[int, str]:
+    known = shape.name in SPECIFIC_FIRST
+    return (SPECIFIC_FIRST.index(shape.name) if known else -1, shape.name)  # a plug-in knows its own rows best
+
+
+def read(
+    rows: Iterable[tuple[int, Mapping[str, Any]]], shape: Format, source: str = ""
+) -> Iterator[Sample | Rejection]:
+    """Yield the samples of numbered rows, and a rejection (stage `parse`) for each row without the shape.
+
+    `source` goes into the provenance of samples that have none, with the row's number where it has no id.
+    """
+    for number, row in rows:
+        try:
+            for sample in shape.read(row):
+                yield _placed(whole(sample), source, number)
+        except Unreadable as error:
+            yield _unreadable(error.reason, error.detail, number, row)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            yield _unreadable("wrong_type", f"{place}: {first['msg']}", number, row)
+
+
+def _placed(sample: Sample, source: str, number: int) -> Sample:
+    known = sample.provenance
+    if known.source or not source:
+        return sample
+    return sample.with_provenance(source=source, source_id=known.source_id or str(number))
+
+
+def _unreadable(reason: str, detail: str, number: int, row: Mapping[str, Any]) -> Rejection:
+    text = orjson.dumps(plain(row), default=repr).decode()
+    return Rejection(stage="parse", reason=reason, evidence={"row": number, "detail": detail}, text=text)

@@ -1,0 +1,48 @@
+"""Chat rows: `{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}`.
+
+What TRL, Axolotl, NeMo and the Hub's viewer call conversational data. Rows are read with all that OpenAI's shape
+allows (tools, tool calls, weights, names); what is written holds role and content alone, one schema for all shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from instructgen.formats import Format, Row
+from instructgen.formats.chat import chat_rows, turns_of
+from instructgen.formats.holds import demand
+from instructgen.formats.reading import list_of, rest_of
+from instructgen.records import Sample
+
+KNOWN = frozenset({"messages", "tools", "parallel_tool_calls"})
+
+
+class Messages(Format):
+    """A conversation of system, user and assistant turns."""
+
+    name: ClassVar[str] = "messages"
+    title: ClassVar[str] = "messages: role and content"
+    consumers: ClassVar[tuple[str, ...]] = ("datasets", "TRL", "LLaMA-Factory", "Axolotl", "torchtune", "OpenAI")
+    columns: ClassVar[Mapping[str, Any]] = {"messages": [{"role": "string", "content": "string"}]}
+    holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row has a `messages` list of objects with a role."""
+        messages = row.get("messages")
+        return (
+            isinstance(messages, list)
+            and bool(messages)
+            and all(isinstance(part, dict) and "role" in part for part in messages)
+        )
+
+    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+        """Return the row's conversation. Raises: Unreadable."""
+        turns = turns_of(list_of(row, "messages"), "messages")
+        tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
+        return [Sample(turns=turns, tools=tools, **rest_of(row, KNOWN))]
+
+    def write(self, sample: Sample) -> Row:
+        """Return role and content of each turn, an input joined to its instruction. Raises: Unwritable."""
+        demand(sample, self.holds, self.name)
+        return {"messages": chat_rows(sample.turns)}

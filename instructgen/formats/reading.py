@@ -1,0 +1,96 @@
+"""What the readers share: fields with the right type or a named reason, and what becomes of other columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from instructgen.formats import Unreadable
+from instructgen.formats.holds import restored
+from instructgen.records import Provenance, Sample, scrub
+
+OURS = ("id", "provenance")
+"""Columns that our own exports add to a format's."""
+LABELS = frozenset({"category", "label", "options", "is_classification", "desirable"})
+"""Columns that say something about the sample itself; they become labels."""
+
+
+def text_of(row: Mapping[str, Any], key: str, *, missing_is_empty: bool = False) -> str:
+    """Return a text column. Raises: Unreadable when it is missing or no text."""
+    value = row.get(key)
+    if isinstance(value, str):
+        return value
+    if value is None and missing_is_empty:
+        return ""
+    if value is None:
+        raise Unreadable("missing_field", f"{key}: expected a text, found nothing")
+    raise Unreadable("wrong_type", f"{key}: expected a text, found {value!r:.80}")
+
+
+def list_of(row: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return a column that is a list of objects. Raises: Unreadable."""
+    value = row.get(key)
+    if isinstance(value, str):  # CSV and some Parquet files hold nested columns as JSON text
+        try:
+            value = orjson.loads(value)
+        except ValueError:
+            raise Unreadable("wrong_type", f"{key}: expected a list of objects, found a text") from None
+    if value is None:
+        raise Unreadable("missing_field", f"{key}: expected a list of objects, found nothing")
+    if not isinstance(value, list | tuple) or not all(isinstance(part, Mapping) for part in value):
+        raise Unreadable("wrong_type", f"{key}: expected a list of objects, found {value!r:.80}")
+    return list(value)
+
+
+def rest_of(row: Mapping[str, Any], known: frozenset[str], source_key: str = "id") -> dict[str, Any]:
+    """Return the Sample fields `labels`, `extra` and `provenance` made of the columns that a shape does not name.
+
+    The row's own id goes to `provenance.source_id`; labels to `labels`; all else to `extra`. Nulls are dropped.
+    """
+    labels: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    source_id = ""
+    for key, value in row.items():
+        if key == source_key:
+            source_id = "" if value is None else str(value)
+        elif key not in known and value is not None:
+            (labels if key in LABELS else extra)[key] = value
+    fields: dict[str, Any] = {}
+    if labels:
+        fields["labels"] = labels
+    if extra:
+        fields["extra"] = extra
+    if source_id:
+        fields["provenance"] = Provenance(source_id=source_id)
+    return fields
+
+
+def whole(sample: Sample) -> Sample:
+    """Return a sample as it was before one of our exports wrote its row: provenance, labels and input put back.
+
+    A sample whose row carried no `provenance` JSON comes back unchanged.
+    """
+    text = sample.extra.get("provenance")
+    if not isinstance(text, str):
+        return sample
+    try:
+        known = orjson.loads(text)
+    except ValueError:
+        return sample
+    if not isinstance(known, dict):
+        return sample
+    extra = {key: value for key, value in sample.extra.items() if key != "provenance"}
+    return restored(sample.model_copy(update={"extra": extra}), known, sample.provenance.source_id)
+
+
+def plain(value: Any) -> Any:
+    """Return a JSON value without lone surrogates (see `records.scrub`) and with string keys."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {scrub(str(key)): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value
