@@ -1,0 +1,1 @@
+"""Loopback servers that tests and benchmarks talk to."""
