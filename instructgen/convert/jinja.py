@@ -38,7 +38,7 @@ _REFUSED = (
     nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block,
     nodes.AssignBlock, nodes.FilterBlock,
 )  # fmt: skip
-_STR_METHODS = {
+STR_METHODS = {
     "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdecimal",
     "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "lower", "lstrip", "partition",
     "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split",
@@ -76,7 +76,7 @@ class _Meter:
             raise SecurityError(f"it takes more than {STEPS:,} steps: a loop too long, or loops within loops")
 
     def size(self, length: int) -> None:
-        if length > OUTPUT and length > OUTPUT + 4 * self.weight:
+        if length > OUTPUT * self.rows and length > OUTPUT * self.rows + 4 * self.weight:
             raise SecurityError(f"it makes a text or list of more than {OUTPUT:,} characters or items")
 
 
@@ -108,6 +108,10 @@ class BoundedEnvironment(SandboxedEnvironment):
             indent=self._indent, tojson=_tojson, format=self._format, choice=self._choice, random=self._choice,
         )  # fmt: skip
         self.globals = {"range": self.globals["range"], "dict": dict, "namespace": self.globals["namespace"]}
+
+    def begin(self, row: Mapping[str, Any], rows: int = 1, rng: Random | None = None) -> None:
+        """Start to count anew, for a rendering of `row`, or of a batch of `rows` whose sizes are not known."""
+        self.meter, self.rng = _Meter(row, rows), rng or self.rng
 
     def _steps(self, items: Iterable[Any]) -> Iterable[Any]:
         if isinstance(items, Undefined):
@@ -174,7 +178,7 @@ class BoundedEnvironment(SandboxedEnvironment):
         if not super().is_safe_attribute(obj, attr, value):
             return False
         if isinstance(obj, str):
-            return attr in _STR_METHODS
+            return attr in STR_METHODS
         return not (self.strict and callable(value) and attr in _MUTATORS)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -244,7 +248,7 @@ class Text:
     def render(self, row: Mapping[str, Any], rng: Random | None = None) -> str:
         """Return the text for a row. Raises: Unrenderable for this row, TemplateError for a runaway or an escape."""
         environment, parts, length = self.environment, [], 0
-        environment.meter, environment.rng = _Meter(row), rng or Random(0)
+        environment.begin(row, rng=rng)
         with _errors_of(self.where):
             for part in self._template.root_render_func(self._template.new_context(dict(row))):
                 parts.append(part)
@@ -264,7 +268,7 @@ class Expression:
 
     def value(self, row: Mapping[str, Any]) -> Any:
         """Return the expression's value for a row. Raises: as `Text.render`."""
-        self.environment.meter = _Meter(row)
+        self.environment.begin(row)
         context = self._template.new_context(dict(row))
         with _errors_of(self.where):
             for _ in self._template.root_render_func(context):
