@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import typer
 
+from instructgen.cli.demo import demo
 from instructgen.cli.export import export
+from instructgen.cli.generate import generate
+from instructgen.cli.report import report, verify, why
+from instructgen.cli.setup import init, list_
 
 app = typer.Typer(
     name="instructgen",
@@ -16,7 +20,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(export)
+for command in (init, generate, export, report, why, verify, demo):
+    app.command()(command)
+app.command("list")(list_)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True)) -> None:
+    if version:
+        from instructgen import __version__
+
+        typer.echo(f"instructgen {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

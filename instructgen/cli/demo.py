@@ -1,0 +1,41 @@
+"""`instructgen demo`: the main job for real, with the embedded model: seeds, run, filters, dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from instructgen.cli.generate import announce, tell
+from instructgen.cli.progress import shown_progress
+from instructgen.cli.shown import INTERRUPTED, say, shown_errors
+
+
+def demo(
+    into: Annotated[Path, typer.Option("--into", help="Folder for the run and the dataset.")] = Path("data/demo"),
+    target: Annotated[int, typer.Option(min=1, help="Accepted samples wanted.")] = 32,
+) -> None:
+    """Expand the bundled seeds with a small model that runs here, and write a dataset. No key needed."""
+    with shown_errors(f"instructgen demo --into {into}"):
+        from instructgen import registry
+        from instructgen.exporters import folder
+        from instructgen.generate import generate
+        from instructgen.recipe import load_recipe
+        from instructgen.report import facts
+
+        recipe = load_recipe("demo.yaml", target=target)
+        announce(recipe)
+        say("The embedded model shows that everything works; it is too small to write good training data.")
+        with shown_progress() as watch:
+            outcome = generate(recipe, into / "run", watch=watch)
+        tell(outcome, machine=False)
+        if outcome.ending == "interrupted":
+            raise typer.Exit(INTERRUPTED)
+        options = folder.Options(splits=recipe.export.splits, licence=recipe.export.license, languages=("en",))
+        shapes = [registry.lookup("formats", name)() for name in recipe.export.formats]
+        done = folder.export(outcome.run.samples(), shapes, into / "dataset", options, facts(outcome.run))
+        for name in done.empty_splits:
+            say(f"{name}: no row fell into this split; it is left out")
+        say(f'Load it: datasets.load_dataset("{into / "dataset"}")')
+        typer.echo(str(into / "dataset"))

@@ -1,0 +1,143 @@
+"""`instructgen generate`: seeds in, a run out; run it again to go on."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from instructgen.cli.progress import shown_progress
+from instructgen.cli.shown import INTERRUPTED, say, shown_errors
+
+if TYPE_CHECKING:
+    from instructgen.generate import Outcome
+    from instructgen.recipe import Recipe
+
+DEFAULT_FILTERS = [{"kind": "instruction_rules"}, {"kind": "instance_rules"}, {"kind": "rouge"}]
+
+
+def generate(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe file or bundled name; none: go on with the run, or use the flags alone.")
+    ] = "",
+    into: Annotated[
+        Path, typer.Option("--into", help="Run directory; an existing run of this recipe goes on.")
+    ] = Path(),
+    seeds: Annotated[str, typer.Option(help="Seeds file instead of the recipe's.")] = "",
+    teacher: Annotated[
+        str, typer.Option(help="KIND or KIND:MODEL, e.g. openai:gpt-4.1-mini, local, local:model.gguf.")
+    ] = "",
+    base_url: Annotated[str, typer.Option(help="Endpoint of an OpenAI-compatible server.")] = "",
+    generator: Annotated[str, typer.Option(help="Generator kind (`instructgen list generators`).")] = "",
+    target: Annotated[int, typer.Option(min=0, help="Accepted samples wanted.")] = 0,
+    budget: Annotated[float, typer.Option(min=0, help="Most US dollars to spend.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=0, help="Requests in flight at once.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
+    reuse: Annotated[list[Path] | None, typer.Option(help="Run whose stored answers may be used; repeatable.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Answer from the store alone; buy nothing.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a directory with other content (never a run).")
+    ] = False,
+    machine: Annotated[
+        bool, typer.Option("--json", help="Progress and result as JSON lines on standard output.")
+    ] = False,
+) -> None:
+    """Generate samples into a run directory; run it again to go on."""
+    again = f"instructgen generate --into {shlex.quote(str(into))}"
+    with shown_errors(again):
+        from instructgen.errors import RecipeError
+        from instructgen.generate import generate as run_it
+
+        if into == Path():
+            raise RecipeError("--into is missing: name a directory for the run, e.g. --into runs/first")
+        flags = {
+            "seeds": seeds, "teacher": teacher_option(teacher, base_url, concurrency),
+            "generator": {"kind": generator} if generator else None, "target": target or None,
+            "budget": {"usd": budget} if budget else None, "seed": seed,
+        }  # fmt: skip
+        chosen = recipe_for(recipe, into, {key: value for key, value in flags.items() if value not in ("", {}, None)})
+        announce(chosen)
+        with shown_progress(machine=machine) as watch:
+            outcome = run_it(chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, watch=watch)
+        tell(outcome, machine=machine)
+    if outcome.ending == "interrupted":
+        say(f"Interrupted. Everything bought is stored; go on with: {again}")
+        raise typer.Exit(INTERRUPTED)
+
+
+def teacher_option(named: str, base_url: str, concurrency: int) -> dict[str, Any]:
+    """Return the recipe's `teacher` keys that the flags give.
+
+    Example: teacher_option("openai:gpt-4.1-mini", "", 8) -> {"kind": "openai", "model": "gpt-4.1-mini", ...}
+    """
+    kind, _, model = named.partition(":")
+    keys: dict[str, Any] = {"kind": kind} if kind else {}
+    if model:
+        places = {"local": "path", "recorded": "run", "scripted": "function" if ":" in model else "replies"}
+        keys[places.get(kind, "model")] = model
+    if base_url:
+        keys["base_url"] = base_url
+    if concurrency:
+        keys["concurrency"] = concurrency
+    return keys
+
+
+def recipe_for(name: str, into: Path, flags: dict[str, Any]) -> Recipe:
+    """Return the recipe: the named one, else that of the run in `into`, else one from the flags alone."""
+    from instructgen.errors import RecipeError
+    from instructgen.recipe import load_recipe, merged, parse_recipe
+    from instructgen.run import Run, is_run
+
+    if name:
+        return load_recipe(name, **flags)
+    if is_run(into):
+        run = Run(into)
+        kept = {"seeds": str(into / "seeds.jsonl"), "prompts": str(into / "prompts")}
+        return parse_recipe(merged(run.recipe | kept, flags), str(into / "recipe.yaml"))
+    if "teacher" not in flags or "kind" not in flags["teacher"]:
+        raise RecipeError(
+            f"{into} is no run yet and no recipe is named. Name one (`instructgen list recipes`), "
+            "or say at least --teacher, e.g. --teacher openai:gpt-4.1-mini"
+        )
+    base = {"name": into.name, "generator": {"kind": "self_instruct"}, "filters": DEFAULT_FILTERS}
+    return parse_recipe(merged(base, flags), "flags")
+
+
+def announce(recipe: Recipe) -> None:
+    """Say what is about to run, and the licence and terms that the dataset will carry."""
+    teacher = recipe.teacher
+    say(
+        f"{recipe.name}: {recipe.target} samples by {recipe.generator.kind}, teacher {teacher.identity} ({teacher.kind})"
+    )
+    say(f"licence of the dataset: {recipe.export.license}; terms of the teacher: {teacher.licence}")
+
+
+def tell(outcome: Outcome, *, machine: bool) -> None:
+    """Say how the run ended, with the top rejection reasons and what it cost."""
+    from instructgen.report import report
+
+    known = report(outcome.run)
+    if machine:
+        typer.echo(known.model_copy(update={"ending": outcome.ending}).model_dump_json())
+        return
+    sentences = {
+        "target": f"Target reached: {known.in_dataset} samples",
+        "exhausted": "Novelty is exhausted: almost nothing new is accepted any more. More seeds, another teacher or a "
+        "higher temperature bring new ideas",
+        "budget": "The budget is used up. Raise it and run again to go on",
+        "interrupted": "Stopped",
+    }
+    say(f"{sentences[outcome.ending]}. {known.accepted} accepted of {known.parsed} candidates in {known.slots} slots"
+        f"{f', {known.held_back} held back beyond the target' if known.held_back else ''}.")  # fmt: skip
+    for stage, reason, count in known.funnel[:5]:
+        say(f"  rejected {count:>6}  {stage}/{reason}")
+    total = known.total
+    say(f"{total.requests} requests, {total.prompt_tokens:,} prompt and {total.completion_tokens:,} completion tokens"
+        f"{' (partly estimated)' if total.estimated else ''}; bought now: {outcome.bought}"
+        f"{' (nothing: all of it was in the store)' if not outcome.bought else ''}"
+        f"{f', taken from other runs: {outcome.reused}' if outcome.reused else ''}.")  # fmt: skip
+    for note in outcome.notes:
+        say(f"Note: {note}.")
+    say(f"Next: instructgen report {shlex.quote(str(outcome.run.path))}")

@@ -1,0 +1,128 @@
+"""`instructgen report`, `why`, `verify`: what a run has come to, one candidate's life, and whether it is sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from instructgen.cli.shown import say, shown_errors
+
+if TYPE_CHECKING:
+    from instructgen.life import Life
+
+IN_RUN = typer.Argument(metavar="IN", help="Run directory.")
+
+
+def report(
+    source: Annotated[Path, IN_RUN], machine: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
+    """Show a run's funnel by stage and reason, tokens and lengths."""
+    with shown_errors():
+        from instructgen.report import report as report_of
+        from instructgen.run import Run
+
+        known = report_of(Run(source))
+        if machine:
+            typer.echo(known.model_dump_json(indent=2))
+            return
+        total, echo = known.total, typer.echo
+        echo(f"{known.name}: {known.in_dataset} of {known.target} samples; ending: {known.ending}")
+        echo(f"{known.parsed} candidates in {known.slots} slots: {known.accepted} accepted ({known.acceptance:.1%})"
+             f", {known.parsed - known.accepted} rejected, {known.held_back} held back beyond the target")  # fmt: skip
+        for stage, reason, count in known.funnel:
+            echo(f"  {count:>7}  {stage}/{reason}")
+        for model, cost in known.usage.items():
+            estimated = " (partly estimated)" if cost.estimated else ""
+            echo(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
+                 f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
+        if known.accepted:
+            echo(f"per accepted sample: {total.requests / known.accepted:.2f} requests, "
+                 f"{total.tokens / known.accepted:,.0f} tokens")  # fmt: skip
+        if known.possibly_billed:
+            echo(f"possibly billed without an answer: at most {known.possibly_billed} requests")
+        echo(f"with input: {known.with_input}; classification: {known.classification}")
+        for name, values in known.lengths:
+            if values:
+                echo(f"words of {name}: " + " / ".join(map(str, values)) + "  (minimum, quartiles, maximum)")
+        echo("first words: " + ", ".join(f"{word} {count}" for word, count in known.first_words))
+
+
+def why(
+    source: Annotated[Path, IN_RUN],
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="Id of a candidate, its beginning, or slot.candidate.")],
+    machine: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Tell the whole life of one candidate: seeds, prompts, requests, raw replies, each filter's verdict."""
+    with shown_errors():
+        from instructgen.life import why as why_of
+        from instructgen.run import Run
+
+        life = why_of(Run(source), wanted)
+        typer.echo(json.dumps(life._asdict(), ensure_ascii=False, indent=2) if machine else "\n".join(_told(life)))
+
+
+def _told(life: Life) -> list[str]:
+    rejected = life.line.get("rejected")
+    sample = life.line.get("accepted") or (rejected or {}).get("sample", {})
+    verdict = f"rejected: {rejected['stage']}/{rejected['reason']}" if rejected else "accepted"
+    lines = [f"{sample.get('id', '(never a sample)')}  slot {life.slot}, candidate {life.candidate}: {verdict}"]
+    for turn in sample.get("turns", []):
+        lines += _indented(turn["role"], turn.get("content", ""))
+        if turn.get("input"):
+            lines += _indented("input", turn["input"])
+    if rejected and rejected.get("text"):
+        lines += _indented("text", rejected["text"])
+    provenance = sample.get("provenance", {})
+    keys = ("recipe", "generator", "teacher", "teacher_revision", "terms")
+    lines += ["", "made by", *(f"  {key}: {provenance[key]}" for key in keys if provenance.get(key))]
+    lines += [f"  prompt {name}: sha256 {value}" for name, value in provenance.get("prompts", {}).items()]
+    if life.parents:
+        lines += ["", "its prompt showed", *(f"  {parent}: {text}" for parent, text in life.parents)]
+    for number, asked in enumerate(life.requests, 1):
+        lines += ["", *_request(number, asked)]
+    lines += ["", "checks", *(f"  {name}: {said}{_evidence(found)}" for name, said, found in life.checks)]
+    return lines
+
+
+def _request(number: int, asked: dict[str, Any]) -> list[str]:
+    if "request" not in asked:
+        return [f"request {number}  {asked['hash']}: never sent (over what its slot had declared)"]
+    request, completion = asked["request"], asked["completion"]
+    params = ", ".join(f"{key} {value}" for key, value in request.get("params", {}).items())
+    origin = f", copied from {asked['origin']}" if asked["origin"] else ""
+    lines = [f"request {number}  {asked['hash']}", f"  model {request.get('model', '')}; {params}{origin}"]
+    for turn in request.get("messages", []):
+        lines += _indented(turn["role"], turn.get("content", ""))
+    if request.get("text"):
+        lines += _indented("prompt", request["text"])
+    lines += _indented("raw reply", completion.get("content", "") or f"({completion.get('refusal', 'empty')})")
+    usage = completion.get("usage", {})
+    lines.append(f"  finish {completion.get('finish', 'stop')}; {usage.get('prompt_tokens', 0)} prompt tokens, "
+                 f"{usage.get('completion_tokens', 0)} completion tokens")  # fmt: skip
+    return lines
+
+
+def _indented(name: str, text: str) -> list[str]:
+    return [f"  {name}:", *(f"    {line}" for line in text.splitlines())]
+
+
+def _evidence(found: dict[str, Any]) -> str:
+    return f"  {json.dumps(found, ensure_ascii=False)}" if found else ""
+
+
+def verify(source: Annotated[Path, IN_RUN]) -> None:
+    """Check a run: hash chain, sample ids, counts, and that every charged answer is in the store."""
+    with shown_errors():
+        from instructgen.run import Run
+
+        run = Run(source)
+        problems = run.verify()
+        for problem in problems:
+            say(f"Error: {problem}")
+        if problems:
+            raise typer.Exit(1)
+        slots = sum(1 for _ in run.slots())
+        typer.echo(f"{source}: sound; {slots} slots, {sum(1 for _ in run.samples())} samples in the dataset")
