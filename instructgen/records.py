@@ -78,7 +78,7 @@ class Turn(Record):
     """On a tool turn: the call that it answers."""
     weight: float | None = None
     """Training weight of an assistant turn, 0 or 1 in OpenAI's fine-tuning files; `None` = unsaid."""
-    extra: dict[str, JsonValue] = {}
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Keys of the source message that have no field here, kept for lossless export."""
 
     @property
@@ -132,7 +132,7 @@ class Provenance(Record):
     generator: str = ""
     teacher: str = ""
     teacher_revision: str = ""
-    prompts: dict[str, str] = {}
+    prompts: dict[str, str] = Field(default_factory=dict)
     """Prompt name -> sha256 of its text."""
     parents: tuple[str, ...] = ()
     """Ids of the seeds and samples shown to the teacher, or that this one was made from."""
@@ -148,7 +148,7 @@ class Provenance(Record):
     """Terms of the teacher that the sample falls under."""
     language: str = ""
     """BCP 47 tag."""
-    notes: dict[str, JsonValue] = {}
+    notes: dict[str, JsonValue] = Field(default_factory=dict)
     """Flags and scores that filters left, by filter."""
 
 
@@ -165,13 +165,13 @@ class Sample(Record):
     """Tool definitions in OpenAI's shape."""
     answers: tuple[Answer, ...] = ()
     """Other answers to the same conversation: rejected, ranked."""
-    labels: dict[str, JsonValue] = {}
+    labels: dict[str, JsonValue] = Field(default_factory=dict)
     """What is known of the sample: `is_classification`, `label`, `options`, `category`, `desirable`, scores."""
     steps: tuple[Step, ...] = ()
     media: tuple[Media, ...] = ()
-    extra: dict[str, JsonValue] = {}
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Columns of the source row that have no field here, kept for lossless export; not part of the id."""
-    provenance: Provenance = Provenance()
+    provenance: Provenance = Field(default_factory=Provenance)
 
     @classmethod
     def single(
@@ -251,7 +251,7 @@ class Rejection(Record):
     stage: Stage
     reason: str
     """Short, stable, countable: `too_short`, `near_duplicate`. Never a sentence."""
-    evidence: dict[str, JsonValue] = {}
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
     """What a person needs to disagree: scores in 0..1, lengths in words, ids of neighbours."""
     sample: Sample | None = None
     """The candidate, where it got as far as being a sample."""
@@ -295,7 +295,7 @@ class Params(Record):
     stop: tuple[str, ...] = ()
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    logit_bias: dict[str, float] = {}
+    logit_bias: dict[str, float] = Field(default_factory=dict)
     logprobs: bool = False
     seed: int | None = None
     """Set by the engine on sampled requests, derived from (run seed, slot, flow, step)."""
@@ -311,12 +311,12 @@ class Request(Record):
 
     prompt: str = ""
     """Name of the prompt template; "" when the messages were written by the flow itself."""
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] = Field(default_factory=dict)
     mode: Literal["chat", "text"] = "chat"
     """`text` is raw completion of one string, without a chat template."""
     messages: tuple[Turn, ...] = ()
     text: str = ""
-    params: Params = Params()
+    params: Params = Field(default_factory=Params)
     answer_schema: dict[str, JsonValue] | None = None
     """JSON schema that the answer must fit (structured output)."""
     model: str = ""
