@@ -11,14 +11,14 @@ import csv
 import errno
 import fcntl
 import gzip
-import io
 import lzma
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -108,8 +108,12 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}:{line}: not UTF-8 (byte {data[error.start]:#04x}); save the file as UTF-8") from error
 
 
-def iter_rows(path: Path, bad: BadRow | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def iter_rows(
+    path: Path, bad: BadRow | None = None, columns: Sequence[str] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number, row) of a JSONL, JSON, Parquet, CSV or TSV file, or of all data files of a folder.
+
+    `columns` names the fields of a CSV or TSV file that has no header line. A TSV file has no quoting: a quote is text.
 
     With `bad`, a row that cannot be read is reported there and the good ones beside it go on; without, it is a
     DataError naming file and line. Numbers are lines for JSONL, CSV and TSV, rows for the rest; from 1.
@@ -119,7 +123,8 @@ def iter_rows(path: Path, bad: BadRow | None = None) -> Iterator[tuple[int, dict
     if layout == "folder":
         yield from _folder_rows(path, bad)
         return
-    reader = {"jsonl": _jsonl, "json": _json, "parquet": _parquet, "csv": _delimited, "tsv": _delimited}[layout]
+    delimited = partial(_delimited, columns=columns)
+    reader = {"jsonl": _jsonl, "json": _json, "parquet": _parquet, "csv": delimited, "tsv": delimited}[layout]
     for number, row in reader(path, bad or _raiser(path)):
         if isinstance(row, dict):
             yield number, row
@@ -256,24 +261,28 @@ def _parquet(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
-def _delimited(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
+def _delimited(path: Path, bad: BadRow, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(1 << 30)  # the module's default of 128 kB is smaller than real fields
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    delimiter, quoting = ("\t", csv.QUOTE_NONE) if ".tsv" in path.suffixes else (",", csv.QUOTE_MINIMAL)
     with open_bytes(path) as raw:
-        lines = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="strict", newline="")
-        reader = csv.DictReader(lines, delimiter=delimiter)
+        reader = csv.DictReader(_decoded(path, raw), fieldnames=columns, delimiter=delimiter, quoting=quoting)
         try:
             for row in reader:
                 if None in row or None in row.values():
                     bad(reader.line_num, f"expected {len(reader.fieldnames or ())} fields")
                 else:
                     yield reader.line_num, row
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}:{reader.line_num + 1}: not UTF-8 (byte {error.object[error.start]:#04x}); save it as UTF-8"
-            ) from error
         except csv.Error as error:
             raise DataError(f"{path}:{reader.line_num + 1}: not {delimiter!r}-separated values: {error}") from error
+
+
+def _decoded(path: Path, raw: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a text file. Raises: DataError that names the line that is not UTF-8."""
+    for number, line in enumerate(raw, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{number}: not UTF-8 (byte {line[error.start]:#04x}); save it as UTF-8") from error
 
 
 @contextmanager
