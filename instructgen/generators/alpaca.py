@@ -1,0 +1,201 @@
+r"""Alpaca: complete tasks, many in one reply, from three seeds.
+
+    " Name a river.\n4. Input:\n<noinput>\n4. Output:\nThe Po\n###\n5. Instruction: Sort the words.\n5. Input: ..."
+    -> Sample(instruction="Name a river.", output="The Po"), ...
+
+github.com/tatsu-lab/stanford_alpaca: machine-made tasks never return into the prompt. All numbers are the released
+ones; the prompt is our own. There is no paper beside the repository, so `paper` reads replies as `fixed` does and
+keeps the released stop strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from random import Random
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import Field, PositiveInt
+
+from instructgen.generators import Flow, Generator
+from instructgen.generators.instances import without_placeholder
+from instructgen.generators.shots import REQUEST_TOKENS, shown
+from instructgen.pool import PoolView, Shot
+from instructgen.records import Completion, Params, Rejection, Request, Sample, SlotBound
+
+END_OF_TEXT = "50256"
+"""The end-of-text token of the released teacher's vocabulary; its bias of -100 keeps the list from ending early."""
+_HEADER = re.compile(
+    r"^[ \t#>*-]*(?:(?P<n>\d{1,3})[ \t]?[.)][ \t]*)?\**(?P<field>instruction|input|output)[ \t]*\**:\**[ \t]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+_GLUE = re.compile(r"(?:^|\n)[ \t]*#{2,}[ \t]*(?:\d{1,3}[ \t]?[.)]?)?\s*\Z")
+"""The separator behind a task, as models spell it: `###`, `##`, with the next number or without."""
+
+
+class Task(NamedTuple):
+    """One block of a reply: fields as far as they are there, and its text."""
+
+    fields: dict[str, str]
+    text: str
+
+
+class Alpaca(Generator):
+    """Ask for a batch of complete tasks, three seeds shown.
+
+    Example: Alpaca(seed_shots=3, count=20)
+    """
+
+    source: ClassVar[str] = "github.com/tatsu-lab/stanford_alpaca"
+
+    kind: Literal["alpaca"] = "alpaca"
+    endpoint: Literal["chat", "text"] = Field(
+        default="chat", description="ask by chat, or by raw text completion as the released code does"
+    )
+    seed_shots: PositiveInt = Field(default=3, description="seed tasks in a prompt")
+    count: PositiveInt = Field(
+        default=20, description="number up to which tasks are asked for, the shown ones included"
+    )
+    temperature: float = Field(default=1.0, ge=0, le=2, description="sampling temperature")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
+    max_tokens: PositiveInt = Field(default=3072, description="most tokens of a reply")
+    shot_bytes: PositiveInt = Field(
+        default=4000,
+        description="most UTF-8 bytes of each field of a task shown as an example; a longer one is shown shortened",
+    )
+    template_bytes: PositiveInt = Field(
+        default=6000, description="most UTF-8 bytes of the prompt template, for the budget's upper bound"
+    )
+
+    def flow(self, pool: PoolView, rng: Random) -> Flow:
+        """Ask once, read everything."""
+        shots = pool.draw_seeds(self.seed_shots, rng)
+        reply = yield self._ask(shots)
+        if reply.refusal:
+            return [reply.rejected()]
+        read = read_released if self.fidelity == "as_released" else read_batch
+        return _at_most(self.most_samples(), read(reply, shots))
+
+    def most_samples(self) -> int:
+        """Return how many tasks are asked for; what a teacher writes beyond them is a rejection."""
+        return max(1, self.count - self.seed_shots)
+
+    def slot_bound(self) -> SlotBound:
+        """Return the one request's bound, from the options."""
+        shots = self.seed_shots * (3 * self.shot_bytes + 64)
+        return SlotBound(
+            requests=1,
+            prompt_tokens=self.template_bytes + shots + REQUEST_TOKENS,
+            completion_tokens=self.max_tokens,
+        )
+
+    def prompt_names(self) -> tuple[str, ...]:
+        """Return the one template's name."""
+        return ("alpaca.batch",)
+
+    def _ask(self, shots: Sequence[Shot]) -> Request:
+        if self.fidelity == "fixed":  # the released strings fire inside any text with "20." in it
+            stop: tuple[str, ...] = (f"\n{self.count + 1}. Instruction", f"\n###\n{self.count + 1}.")
+        else:
+            stop = (f"\n{self.count}", f"{self.count}.", f"{self.count}.")
+        bias = {END_OF_TEXT: -100.0} if self.fidelity == "as_released" else {}
+        params = Params(
+            temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, stop=stop, logit_bias=bias
+        )
+        return Request.from_prompt(
+            "alpaca.batch", mode=self.endpoint, params=params, shots=shown(shots, self.shot_bytes), count=self.count
+        )
+
+
+def read_released(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Rejection]:
+    """Read a reply as the released code does: blocks between `###`, seven parts each, numbered by position."""
+    first = len(shots) + 1
+    blocks = f"{first}. Instruction:{reply.text}".split("###")
+    items: list[Sample | Rejection] = []
+    for number, block in enumerate(blocks, first):
+        if number == first + len(blocks) - 1 and reply.truncated:
+            items.append(reply.rejected("truncated", text=block.strip()))
+            continue
+        parts = re.split(rf"{number}\.\s+(Instruction|Input|Output):", block)
+        if len(parts) != 7:
+            if block.strip():
+                items.append(reply.rejected("wrong_parts", text=block.strip(), parts=len(parts), expected=7))
+            continue
+        given = parts[4].strip()
+        items.append(
+            _sample(reply, shots, parts[2].strip(), "" if given.lower() == "<noinput>" else given, parts[6].strip())
+        )
+    return items
+
+
+def read_batch(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Rejection]:
+    """Read a reply by its field headers, whatever separates the tasks and however they are numbered.
+
+    The last task of a reply cut by length is a rejection, and so is one without instruction or output. Spellings of
+    "no input" become an empty input.
+    """
+    if not reply.text.strip():
+        return [reply.rejected("no_task")]
+    preamble, tasks = _tasks(reply.text)
+    items: list[Sample | Rejection] = [reply.rejected("preamble", text=preamble)] if preamble else []
+    cut = len(tasks) - 1 if reply.truncated else None
+    for number, task in enumerate(tasks):
+        missing = next((name for name in ("instruction", "output") if not task.fields.get(name)), "")
+        if number == cut:
+            items.append(reply.rejected("truncated", text=task.text))
+        elif missing:
+            items.append(reply.rejected(f"missing_{missing}", text=task.text))
+        else:
+            fields = task.fields
+            given = without_placeholder(fields.get("input", ""))
+            items.append(_sample(reply, shots, fields["instruction"], given, fields["output"]))
+    return items
+
+
+def _at_most(most: int, items: Sequence[Sample | Rejection]) -> list[Sample | Rejection]:
+    """Return the items, each sample beyond the first `most` as a rejection: judges are budgeted for no more."""
+    kept: list[Sample | Rejection] = []
+    count = 0
+    for item in items:
+        if isinstance(item, Sample):
+            count += 1
+            item = item.rejected("surplus_task", stage="parse", maximum=most) if count > most else item  # noqa: PLW2901
+        kept.append(item)
+    return kept
+
+
+def _sample(reply: Completion, shots: Sequence[Shot], instruction: str, given: str, output: str) -> Sample:
+    return Sample.single(
+        instruction, input=given, output=output, parents=[shot.id for shot in shots], requests=(reply.request,)
+    )
+
+
+def _tasks(text: str) -> tuple[str, list[Task]]:
+    """Return what stands before the first task, and the tasks."""
+    headers = _own_headers(text)
+    if not headers or headers[0]["field"].lower() != "instruction":  # it goes on behind the prompt's "4. Instruction:"
+        number = headers[0]["n"] if headers else None
+        text = f"{number}. Instruction: {text}" if number else f"Instruction: {text}"
+        headers = _own_headers(text)
+    tasks: list[tuple[int, dict[str, str]]] = []
+    ends = [*(header.start() for header in headers[1:]), len(text)]
+    for header, end in zip(headers, ends, strict=True):
+        name = header["field"].lower()
+        if name == "instruction" or name in tasks[-1][1]:
+            tasks.append((header.start(), {}))
+        tasks[-1][1][name] = _clean(text[header.end() : end])
+    stops = [*(start for start, _ in tasks[1:]), len(text)]
+    read = [Task(fields, text[start:stop].strip()) for (start, fields), stop in zip(tasks, stops, strict=True)]
+    return _clean(text[: headers[0].start()]), read
+
+
+def _own_headers(text: str) -> list[re.Match[str]]:
+    """Return the headers of fields: where any header has a number, a bare `Input:` belongs to somebody's text."""
+    headers = list(_HEADER.finditer(text))
+    numbered = [header for header in headers if header["n"]]
+    return numbered or headers
+
+
+def _clean(value: str) -> str:
+    """Return a field's text without the separator that follows its task."""
+    return _GLUE.sub("", value).strip()
