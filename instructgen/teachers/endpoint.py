@@ -11,6 +11,8 @@ import logging
 from dataclasses import dataclass
 from random import Random
 
+from yarl import URL
+
 from instructgen.errors import (
     TeacherAuthError,
     TeacherError,
@@ -51,6 +53,11 @@ class Endpoint:
         return f"Endpoint({shown_url(self.url)})"
 
 
+def _loudness(count: int) -> int:
+    """The level at which the n-th event of a kind is logged: the 1st, 10th, 100th ... are for everyone."""
+    return logging.WARNING if str(count).strip("0") == "1" else logging.INFO
+
+
 @dataclass(frozen=True)
 class _Trouble:
     """Why a try did not end in an outcome, and whether another may."""
@@ -71,7 +78,7 @@ class OpenAIConnection:
         self._endpoint = endpoint
         self._http = http
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
-        self._urls = {"chat": joined(endpoint.url, CHAT_PATH), "text": joined(endpoint.url, TEXT_PATH)}
+        self._urls = {"chat": URL(joined(endpoint.url, CHAT_PATH)), "text": URL(joined(endpoint.url, TEXT_PATH))}
         is_openai = "//api.openai.com" in endpoint.url
         self._shape = Adaptation(teacher.model, "max_completion_tokens" if is_openai else "max_tokens")
         self._places = Places(teacher.concurrency, teacher.places)
@@ -127,7 +134,7 @@ class OpenAIConnection:
             self.ledger.waited += sent_at - began
             self.ledger.sent += 1
             try:
-                reply = await self._http.post(self._urls[request.mode], body, self._endpoint.headers)
+                reply = await self._http.post(self._urls[request.mode], body)
             except Broken as broken:
                 return self._broken(broken, sent_at, loop.time())
             outcome = self._judge(request, key, body, reply, sent_at)
@@ -162,7 +169,10 @@ class OpenAIConnection:
         if broken.timed_out:
             self.ledger.timed_out += 1
             self._places.overloaded(sent_at, now)
-            log.warning("%s: %s; the request may have been billed", self._name, broken)
+            log.log(
+                _loudness(self.ledger.timed_out),
+                "%s: %s; the request may have been billed (%d so far)", self._name, broken, self.ledger.timed_out,
+            )  # fmt: skip
         return _Trouble(str(broken), TeacherTransportError)
 
     def _judge(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 CONNECT_TIMEOUT = 15.0
 """Seconds for one connection to be made, TLS included in the whole time-out, not in this."""
@@ -39,26 +40,17 @@ class Broken(Exception):  # noqa: N818 - what happened; the connection turns it 
 
 
 class Http:
-    """POST and GET over one session."""
+    """One endpoint's session, with its headers and proxy."""
 
     def __init__(self, session: aiohttp.ClientSession, timeout: float, proxy: str | None) -> None:
         self._session = session
         self._timeout = timeout
         self._proxy = proxy
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def post(self, url: URL, body: bytes) -> Reply:
         """Send JSON bytes. Raises: Broken."""
-        return await self._ask("POST", url, body, headers)
-
-    async def get(self, url: str, headers: Mapping[str, str]) -> Reply:
-        """Raises: Broken."""
-        return await self._ask("GET", url, None, headers)
-
-    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         try:
-            async with self._session.request(
-                method, url, data=body, headers=headers, proxy=self._proxy, allow_redirects=False
-            ) as answer:
+            async with self._session.post(url, data=body, proxy=self._proxy, allow_redirects=False) as answer:
                 return Reply(answer.status, answer.headers, await answer.read())
         except aiohttp.ConnectionTimeoutError as error:
             raise Broken("no connection in time", sent=False) from error
@@ -94,11 +86,18 @@ def environment_proxy(url: str) -> str | None:
 
 
 @asynccontextmanager
-async def open_http(timeout: float, proxy: str | None, tls: ssl.SSLContext | bool) -> AsyncIterator[Http]:  # noqa: ASYNC109
+async def open_http(
+    headers: Mapping[str, str],
+    *,
+    timeout: float,  # noqa: ASYNC109 - of each request, not of opening
+    proxy: str | None,
+    tls: ssl.SSLContext | bool,
+) -> AsyncIterator[Http]:
     """Open the pool; no limit of its own, since places and pace are decided before."""
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=tls)
     async with aiohttp.ClientSession(
         connector=connector,
+        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT),
     ) as session:

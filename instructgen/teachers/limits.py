@@ -121,11 +121,15 @@ class Pace:
             self._tokens.settle(spent, tokens)
 
 
+DECREASE = 0.7
+"""What an overload leaves of the places; TCP CUBIC's factor, RFC 9438 section 4.6. Half would starve on stray 429s."""
+
+
 class Places:
-    """How many requests may be in flight: one more for each round that went well, half as many after an overload.
+    """How many requests may be in flight: one more for each round that went well, 0.7 times as many after an overload.
 
     Additive increase, multiplicative decrease (Chiu and Jain, 1989): all clients of an endpoint come to fair shares.
-    One overload halves once: what was already in flight when it struck says nothing new.
+    One overload counts once: what was already in flight when it struck says nothing new.
     """
 
     def __init__(self, start: int, most: int) -> None:
@@ -175,9 +179,9 @@ class Places:
             self._admit()
 
     def overloaded(self, sent_at: float, now: float) -> bool:
-        """A request sent at `sent_at` met an overload; return True if the number was halved for it."""
+        """A request sent at `sent_at` met an overload; return True if the number was cut for it."""
         if sent_at <= self._cut_at:
             return False
         self._cut_at = now
-        self._room = max(1.0, self._room / 2)
+        self._room = max(1.0, self._room * DECREASE)
         return True

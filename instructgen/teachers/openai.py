@@ -118,7 +118,7 @@ class OpenAITeacher(Teacher):
                 f"teacher.ca_file: {self.ca_file} cannot be read as certificates (PEM): {error}"
             ) from error
         proxy = _expand(self.proxy, "teacher.proxy") or environment_proxy(endpoint.url)
-        async with open_http(self.timeout, proxy, tls) as http:
+        async with open_http(endpoint.headers, timeout=self.timeout, proxy=proxy, tls=tls) as http:
             yield OpenAIConnection(self, endpoint, http)
 
     def endpoint(self) -> Endpoint:

@@ -45,6 +45,9 @@ _FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "respon
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
+_UNTOLD = Usage()
+
+
 class NotAnAnswer(ValueError):  # noqa: N818 - what the body is
     """A body with status 200 that does not hold an answer."""
 
@@ -173,9 +176,11 @@ def _read(request: Request, key: str, data: dict[str, Any], choice: dict[str, An
     completion = Completion(
         request=key, content=said, finish=finish, refusal=refusal, message=refused, reasoning=thought,
         model=scrub(_text(data.get("model"))), logprobs=choice.get("logprobs"),
+        usage=usage_of(data.get("usage")) or _UNTOLD,
     )  # fmt: skip
-    usage = usage_of(data.get("usage"))
-    return completion.model_copy(update={"usage": usage or estimated(request, completion)})
+    if completion.usage is _UNTOLD:
+        return completion.model_copy(update={"usage": estimated(request, completion)})
+    return completion
 
 
 def _finish(choice: dict[str, Any], refused: str) -> tuple[Finish, str]:
@@ -213,32 +218,33 @@ def usage_of(usage: object) -> Usage | None:
     """Read the token counts; `None` when the two that matter are not there."""
     if not isinstance(usage, dict):
         return None
-    asked, said = _count(usage, "prompt_tokens", "input_tokens"), _count(usage, "completion_tokens", "output_tokens")
+    asked = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    said = _count(usage.get("completion_tokens", usage.get("output_tokens")))
     if asked is None or said is None:
         return None
     details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    thought = _count(details, "reasoning_tokens") or _count(usage, "reasoning_tokens") or 0
+    thought = _inner(details, "reasoning_tokens") or _count(usage.get("reasoning_tokens")) or 0
     # Gemini and Grok count reasoning beside the completion; the total tells.
-    if thought and (thought > said or _count(usage, "total_tokens") == asked + said + thought):
+    if thought and (thought > said or _count(usage.get("total_tokens")) == asked + said + thought):
         said += thought
-    cached = (
-        _count(usage.get("prompt_tokens_details"), "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
-    )
+    cached = _inner(usage.get("prompt_tokens_details"), "cached_tokens") or _count(usage.get("prompt_cache_hit_tokens"))
     return Usage(
         requests=1,
         prompt_tokens=asked,
         completion_tokens=said,
         reasoning_tokens=thought,
-        cached_tokens=min(cached, asked),
+        cached_tokens=min(cached or 0, asked),
     )
 
 
-def _count(counts: object, *names: str) -> int | None:
-    if isinstance(counts, dict):
-        for name in names:
-            value = counts.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
-                return int(value)
+def _inner(counts: object, name: str) -> int | None:
+    return _count(counts.get(name)) if isinstance(counts, dict) else None
+
+
+def _count(value: object) -> int | None:
+    """A count of tokens; `None` for words, negative and absurd numbers."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
+        return int(value)
     return None
 
 
