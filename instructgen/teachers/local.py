@@ -86,7 +86,7 @@ class LocalTeacher(Teacher):
             # drops what it was writing and stops at once, while one with connections open would wait for them.
             client = OpenAITeacher(model=self.identity, concurrency=self.concurrency, timeout=self.timeout)
             endpoint = Endpoint(url=f"{server.address}/v1", headers={"Content-Type": "application/json"})
-            async with open_http(self.timeout, None, tls=True) as http:
+            async with open_http(endpoint.headers, timeout=self.timeout, proxy=None, tls=True) as http:
                 yield OpenAIConnection(client, endpoint, http)
         finally:
             server.stop()
