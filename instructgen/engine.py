@@ -37,8 +37,6 @@ from instructgen.run import OpenRun
 from instructgen.screening import Candidate, Screening
 
 Ending = Literal["target", "exhausted", "budget", "interrupted"]
-TAPER_AFTER = 20
-"""Closed slots after which the acceptance rate is known well enough to start fewer slots near the end."""
 
 
 @dataclass
@@ -188,9 +186,8 @@ class Engine:
 
     def _wanted(self, ahead: int) -> bool:
         """Say whether a slot so far ahead is likely needed for the target; a matter of thrift, never of content."""
-        if self.progress.slots < TAPER_AFTER:
-            return True
-        rate = max(sum(accepted for _, accepted in self._recent), 1) / len(self._recent)
+        # One slot of one sample more than seen: a guess to start with, and no division by nothing.
+        rate = (sum(accepted for _, accepted in self._recent) + 1) / (len(self._recent) + 1)
         return ahead * rate < (self.recipe.target - self.progress.accepted) * 1.1 + 2
 
     async def _wind_up(self) -> None:

@@ -76,8 +76,10 @@ def generate(
         )
         screening = Screening([option.prepare(tools()) for option in recipe.filters])
         engine = Engine(recipe, work, purchases, screening, fits=budget(recipe.budget), watch=watch)
-        ending = engine.fold()
-        if ending is None:  # a run that has ended starts no teacher
+        ended = engine.fold()
+        if ended is not None:  # a run that has ended starts no teacher
+            ending = ended
+        else:
             ending = asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
         notes = [*hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)

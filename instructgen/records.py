@@ -281,9 +281,10 @@ class Seed(Record):
     licence: str = ""
 
     def sample(self) -> Sample:
-        """Return the seed as a sample, with its first instance."""
+        """Return the seed as a sample, with its first instance, under its own id: evidence names it so."""
         case = self.instances[0] if self.instances else Instance(output="")
-        return Sample.single(self.instruction, input=case.input, output=case.output)
+        made = Sample.single(self.instruction, input=case.input, output=case.output)
+        return made.model_copy(update={"id": self.id})
 
 
 class Params(Record):

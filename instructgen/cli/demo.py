@@ -18,11 +18,7 @@ def demo(
 ) -> None:
     """Expand the bundled seeds with a small model that runs here, and write a dataset. No key needed."""
     with shown_errors(f"instructgen demo --into {into}"):
-        from instructgen import registry
-        from instructgen.exporters import folder
-        from instructgen.generate import generate
-        from instructgen.recipe import load_recipe
-        from instructgen.report import facts
+        from instructgen.api import export_run, generate, load_recipe
 
         recipe = load_recipe("demo.yaml", target=target)
         announce(recipe)
@@ -32,9 +28,7 @@ def demo(
         tell(outcome, machine=False)
         if outcome.ending == "interrupted":
             raise typer.Exit(INTERRUPTED)
-        options = folder.Options(splits=recipe.export.splits, licence=recipe.export.license, languages=("en",))
-        shapes = [registry.lookup("formats", name)() for name in recipe.export.formats]
-        done = folder.export(outcome.run.samples(), shapes, into / "dataset", options, facts(outcome.run))
+        done = export_run(outcome.run, into / "dataset", languages=("en",))
         for name in done.empty_splits:
             say(f"{name}: no row fell into this split; it is left out")
         say(f'Load it: datasets.load_dataset("{into / "dataset"}")')

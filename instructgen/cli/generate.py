@@ -108,9 +108,8 @@ def recipe_for(name: str, into: Path, flags: dict[str, Any]) -> Recipe:
 def announce(recipe: Recipe) -> None:
     """Say what is about to run, and the licence and terms that the dataset will carry."""
     teacher = recipe.teacher
-    say(
-        f"{recipe.name}: {recipe.target} samples by {recipe.generator.kind}, teacher {teacher.identity} ({teacher.kind})"
-    )
+    by = f"{recipe.generator.kind}, teacher {teacher.identity} ({teacher.kind})"
+    say(f"{recipe.name}: {recipe.target} samples by {by}")
     say(f"licence of the dataset: {recipe.export.license}; terms of the teacher: {teacher.licence}")
 
 
