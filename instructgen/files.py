@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -123,13 +122,16 @@ def iter_rows(
     if layout == "folder":
         yield from _folder_rows(path, bad)
         return
-    delimited = partial(_delimited, columns=columns)
-    reader = {"jsonl": _jsonl, "json": _json, "parquet": _parquet, "csv": delimited, "tsv": delimited}[layout]
-    for number, row in reader(path, bad or _raiser(path)):
+    bad = bad or _raiser(path)
+    if layout in ("csv", "tsv"):
+        rows = _delimited(path, bad, columns)
+    else:
+        rows = {"jsonl": _jsonl, "json": _json, "parquet": _parquet}[layout](path, bad)
+    for number, row in rows:
         if isinstance(row, dict):
             yield number, row
         else:
-            (bad or _raiser(path))(number, f"expected an object with named fields, found {_kind(row)}")
+            bad(number, f"expected an object with named fields, found {_kind(row)}")
 
 
 def data_files(folder: Path, split: str | None = None) -> list[Path]:
@@ -263,9 +265,12 @@ def _parquet(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
 
 def _delimited(path: Path, bad: BadRow, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(1 << 30)  # the module's default of 128 kB is smaller than real fields
-    delimiter, quoting = ("\t", csv.QUOTE_NONE) if ".tsv" in path.suffixes else (",", csv.QUOTE_MINIMAL)
+    tabs = ".tsv" in path.suffixes
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+    delimiter = "\t" if tabs else ","
     with open_bytes(path) as raw:
-        reader = csv.DictReader(_decoded(path, raw), fieldnames=columns, delimiter=delimiter, quoting=quoting)
+        lines = _decoded(path, raw)
+        reader: csv.DictReader[Any] = csv.DictReader(lines, columns or None, delimiter=delimiter, quoting=quoting)
         try:
             for row in reader:
                 if None in row or None in row.values():

@@ -1,0 +1,335 @@
+"""Which column plays which role: known layouts first, then likely names; what stays open is asked, never guessed.
+
+choose(pack, ["sentence", "stars"], rows, given={"text": "sentence", "label": "stars"})
+-> Mapping(roles={"text": "sentence", "label": "stars"}, labels=("1", "2", ...), why={...})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from instructgen.convert.bank import Pack
+from instructgen.convert.jinja import Unrenderable
+from instructgen.convert.layouts import ALIASES, LANGUAGES, LAYOUTS, RENAMED, TASK_ALIASES, Layout
+from instructgen.convert.render import Batch
+from instructgen.convert.values import UNLABELLED, Reader, as_kind, at, columns_of
+from instructgen.errors import DataError, suggestion
+
+MOST_CLASSES = 200
+"""A column with more different values among the rows looked at is not taken for a class."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """A question that only a person can answer: which of these columns plays a role."""
+
+    role: str
+    about: str
+    columns: tuple[str, ...]
+
+
+class Unsure(DataError):  # noqa: N818 - a question, not a failure
+    """The mapping leaves questions open; `.questions` lists them."""
+
+    def __init__(self, message: str, questions: Sequence[Open]) -> None:
+        super().__init__(message)
+        self.questions = tuple(questions)
+
+
+@dataclass
+class Mapping:
+    """The columns of a dataset in the roles of a task."""
+
+    pack: Pack
+    roles: dict[str, str]
+    labels: tuple[str, ...] | None = None
+    """Names of the classes; `None` when the rows bring their own choices, or the task has none."""
+    values: dict[str, int] = field(default_factory=dict)
+    """What stands in the label column, as text -> position in `labels`."""
+    why: dict[str, str] = field(default_factory=dict)
+    """Role -> how it was found, for people."""
+    tag_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._readers: dict[str, Reader] = {role: at(path, self.tag_names) for role, path in self.roles.items()}
+        self._label = self.pack.label_field if self.pack.label_field in self.roles else None
+        self._own = self.pack.choices_field
+        self._plain = [role for role in self.pack.fields if role != self._label]
+
+    def take(self, row: AnyMapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+        """Return a row in roles, and the position of its label.
+
+        Raises: Unrenderable: `missing_column`, `null_field`, `wrong_type`, `unlabelled`, `label_unknown`.
+        """
+        made: dict[str, Any] = {}
+        for role in self._plain:
+            rule, reader = self.pack.fields[role], self._readers.get(role)
+            value = as_kind(rule.kind, reader(row)) if reader is not None else None
+            if value is None and not rule.optional:
+                raise self._lacking(role, row)
+            made[role] = value
+        if self._label is None:
+            return made, None
+        position = self._position(row, made)
+        names = self.labels if self.labels is not None else made[self._own or ""]
+        made[self._label] = names[position]
+        return made, position
+
+    def _lacking(self, role: str, row: AnyMapping[str, Any]) -> Unrenderable:
+        missing = sorted(columns_of(self.roles[role]) - row.keys())
+        if missing:
+            return Unrenderable("missing_column", f"the row has no {missing}; it has {sorted(row)[:20]}")
+        return Unrenderable("null_field", f"{self.roles[role]} is null or empty")
+
+    def _position(self, row: AnyMapping[str, Any], made: AnyMapping[str, Any]) -> int:
+        path = self.roles[self._label or ""]
+        value = self._readers[self._label or ""](row)
+        if value is None and not columns_of(path) <= row.keys():
+            raise self._lacking(self._label or "", row)
+        word = spelled(value)
+        if self.labels is None:
+            return _gold(word, made[self._own or ""], _names_of(row, self.roles[self._own or ""]))
+        if word in self.values:
+            return self.values[word]
+        if word.lower() in UNLABELLED:
+            raise Unrenderable("unlabelled", f"{path} is {value!r}")
+        raise Unrenderable("label_unknown", f"{path} is {value!r}, known are {sorted(self.values)[:20]}")
+
+    def batch(self, rows: Sequence[dict[str, Any]], positions: Sequence[int | None]) -> Batch:
+        """Return rows in roles as columns."""
+        columns = {role: [row[role] for row in rows] for role in self.pack.fields if role in (rows[0] if rows else {})}
+        known = [position for position in positions if position is not None]
+        return Batch(len(rows), columns, known if self._label is not None else None)
+
+    def shown(self) -> list[str]:
+        """Return lines that tell people which column plays which role, and what the classes are called."""
+        lines = [f"  {role:<16} <- {path}   ({self.why.get(role, 'given')})" for role, path in self.roles.items()]
+        unused = [role for role in self.pack.fields if role not in self.roles]
+        if unused:
+            lines.append(f"  not there: {', '.join(unused)}")
+        if self.labels is not None:
+            said = ", ".join(
+                f"{value}={self.labels[at]}" for value, at in sorted(self.values.items(), key=lambda p: p[1])
+            )
+            lines.append(f"  classes: {said}")
+        return lines
+
+
+def spelled(value: Any) -> str:
+    """Return how a label value is written: 1.0 as 1, true as True, a list of one as its content."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value).strip()
+
+
+def _names_of(row: AnyMapping[str, Any], path: str) -> list[str]:
+    """Return what the choices of a row are called, where it says: the letters of ARC, the columns A to D."""
+    value = at(path)(row)
+    if isinstance(value, dict) and isinstance(value.get("label"), list):
+        return [str(name) for name in value["label"]]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [str(part.get("label", "")) for part in value]
+    return path.split("+") if "+" in path else []
+
+
+def _gold(word: str, choices: Sequence[str], names: Sequence[str]) -> int:
+    """Return which of a row's choices is right: said by its words, its name, a letter, or a position from 0."""
+    if not word or word == "-1":
+        raise Unrenderable("unlabelled", f"the right choice is {word!r}")
+    if word in names:
+        return list(names).index(word)
+    if choices.count(word) == 1:
+        return list(choices).index(word)
+    if len(word) == 1 and word.isalpha() and ord(word.upper()) - 65 < len(choices):
+        return ord(word.upper()) - 65
+    if word.isdecimal() and int(word) < len(choices):
+        return int(word)
+    raise Unrenderable("label_unknown", f"{word!r} is none of {list(choices)[:10]}")
+
+
+def choose(
+    pack: Pack,
+    columns: Sequence[str],
+    rows: Sequence[AnyMapping[str, Any]],
+    given: AnyMapping[str, str] | None = None,
+    class_names: AnyMapping[str, Sequence[str]] | None = None,
+    labels: AnyMapping[str, str] | None = None,
+) -> Mapping:
+    """Find the mapping of a dataset.
+
+    `rows` are the first rows, `given` what the user said (role -> path), `class_names` the names that the dataset
+    itself gives to a column's numbers, `labels` the user's names (value -> name).
+    Raises: Unsure when roles stay open; DataError for a role or column that does not exist.
+    """
+    given = dict(given or {})
+    _check_given(pack, columns, given)
+    layout = _layout_for(pack, columns, rows, given)
+    roles = dict(given)
+    why = dict.fromkeys(given, "given")
+    if layout is not None:
+        for role, path in layout.roles.items():
+            if role not in roles and role in pack.fields:
+                roles[role], why[role] = path, f"layout of {layout.name}"
+    if pack.task == "translation":
+        _translation(columns, rows, roles, why)
+    _by_name(pack, columns, roles, why)
+    _require(pack, columns, roles)
+    roles = {role: roles[role] for role in pack.fields if role in roles}
+    mapping = Mapping(pack, roles, why=why, tag_names=_tags(roles, class_names or {}, labels))
+    _name_classes(mapping, rows, layout, class_names or {}, labels)
+    return mapping
+
+
+def _check_given(pack: Pack, columns: Sequence[str], given: AnyMapping[str, str]) -> None:
+    for role, path in given.items():
+        if role not in pack.fields:
+            raise DataError(
+                f"--map {role}={path}: task {pack.task!r} has no field {role!r}{suggestion(role, pack.fields)}"
+            )
+        for column in sorted(columns_of(path)):
+            if column not in columns and path not in columns:
+                raise DataError(
+                    f"--map {role}={path}: the dataset has no column {column!r}{suggestion(column, columns)}"
+                )
+
+
+def _layout_for(
+    pack: Pack, columns: Sequence[str], rows: Sequence[AnyMapping[str, Any]], given: AnyMapping[str, str]
+) -> Layout | None:
+    """Return the known layout with the most columns that reads at least half of the rows looked at."""
+    fitting = [one for one in LAYOUTS if one.task == pack.task and one.columns <= set(columns)]
+    for layout in sorted(fitting, key=lambda one: -len(one.columns)):
+        readers = [at(path) for role, path in layout.roles.items() if role in pack.fields and role not in given]
+        readers = readers if all("/" not in path for path in layout.roles.values()) else []
+        read = sum(all(reader(row) is not None for reader in readers) for row in rows)
+        if read * 2 >= len(rows):
+            return layout
+    return None
+
+
+def _translation(
+    columns: Sequence[str], rows: Sequence[AnyMapping[str, Any]], roles: dict[str, str], why: dict[str, str]
+) -> None:
+    """Read WMT's `translation: {de: ..., en: ...}`, and pairs of columns that are named by language codes."""
+    first = rows[0] if rows else {}
+    pair = first.get("translation")
+    prefix, codes = ("translation.", list(pair)) if isinstance(pair, dict) else ("", list(columns))
+    codes = [code for code in codes if code.split("_")[0].split("-")[0] in LANGUAGES]
+    if len(codes) == 2 and "text" not in roles and "translation" not in roles:
+        for role, path in (("text", prefix + codes[0]), ("translation", prefix + codes[1])):
+            roles[role], why[role] = path, "named by language"
+    for role, side in (("source_language", "text"), ("target_language", "translation")):
+        code = roles.get(side, "").rsplit(".", 1)[-1].split("_")[0].split("-")[0]
+        if role not in roles and code in LANGUAGES:
+            roles[role], why[role] = f"={LANGUAGES[code]}", f"code {code}"
+
+
+def _by_name(pack: Pack, columns: Sequence[str], roles: dict[str, str], why: dict[str, str]) -> None:
+    lower = {column.lower(): column for column in columns}
+    taken = {column for path in roles.values() for column in columns_of(path)}
+    for role in sorted(pack.fields, key=lambda name: pack.fields[name].optional):
+        words = TASK_ALIASES.get((pack.task, role), ALIASES.get(role, role)).split()
+        found = next((lower[word] for word in words if word in lower and lower[word] not in taken), None)
+        if role not in roles and found is not None:
+            roles[role], why[role] = found, "by its name"
+            taken.add(found)
+
+
+def _require(pack: Pack, columns: Sequence[str], roles: AnyMapping[str, str]) -> None:
+    taken = {column for path in roles.values() for column in columns_of(path)}
+    free = tuple(column for column in columns if column not in taken) or tuple(columns)
+    questions = [
+        Open(role, rule.about or rule.kind, free)
+        for role, rule in pack.fields.items() if not rule.optional and role not in roles
+    ]  # fmt: skip
+    if not questions:
+        return
+    said = "; ".join(f"{question.role} ({question.about})" for question in questions)
+    example = ",".join(f"{question.role}={free[0] if free else 'COLUMN'}" for question in questions)
+    known = "".join(f" {role}={path}" for role, path in roles.items())
+    raise Unsure(
+        f"task {pack.task!r}: no column could be told for {said}. Columns: {', '.join(columns)}."
+        f"{' Found:' + known + '.' if known else ''} Say which, e.g. --map {example}",
+        questions,
+    )
+
+
+def _tags(
+    roles: AnyMapping[str, str], class_names: AnyMapping[str, Sequence[str]], labels: AnyMapping[str, str] | None
+) -> tuple[str, ...] | None:
+    for path in roles.values():
+        if "/" in path and not path.startswith("="):
+            names = class_names.get(path.split("/")[1])
+            return tuple(names) if names else tuple(labels.values()) if labels else None
+    return None
+
+
+def _name_classes(
+    mapping: Mapping,
+    rows: Sequence[AnyMapping[str, Any]],
+    layout: Layout | None,
+    class_names: AnyMapping[str, Sequence[str]],
+    given: AnyMapping[str, str] | None,
+) -> None:
+    """Set `labels` and `values`: the user's names, the dataset's, the layout's, or the values themselves."""
+    role = mapping.pack.label_field
+    if role is None or role not in mapping.roles or mapping.pack.choices_field is not None:
+        return
+    path = mapping.roles[role]
+    seen = {spelled(at(path)(row)) for row in rows}
+    seen = {word for word in seen if word.lower() not in UNLABELLED}
+    if given:
+        pairs = list(given.items())
+        mapping.why[role] += ", named by --labels"
+    elif path in class_names:
+        pairs = [(str(number), name) for number, name in enumerate(class_names[path])]
+        mapping.why[role] += ", named by the dataset"
+    elif layout is not None and layout.names and layout.roles.get(role) == path and _numbers(seen, len(layout.names)):
+        pairs = [(str(number), name) for number, name in enumerate(layout.names)]
+        mapping.why[role] += f", numbers named as in {layout.name}"
+    else:
+        pairs = [(word, word) for word in sorted(seen, key=_in_order)]
+        _require_names(mapping.pack.task, path, seen)
+    _set_classes(mapping, pairs, rename=not given)
+
+
+def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: bool) -> None:
+    other = RENAMED.get(mapping.pack.task, {}) if rename else {}
+    names = [other.get(name.lower(), name) for _, name in pairs]
+    mapping.labels = tuple(dict.fromkeys(names))
+    for (value, original), name in zip(pairs, names, strict=True):
+        for spelling in (original, value):
+            mapping.values[spelling] = mapping.labels.index(name)
+    if {"0", "1"} == {value for value, _ in pairs}:
+        mapping.values.update({"False": mapping.values["0"], "True": mapping.values["1"]})
+
+
+def _numbers(seen: set[str], count: int) -> bool:
+    return all(word in ("True", "False") or (word.isdecimal() and int(word) < count) for word in seen)
+
+
+def _in_order(word: str) -> tuple[int, float, str]:
+    order = {"no": 0, "false": 0, "yes": 1, "true": 1}
+    number = float(word) if word.lstrip("-").replace(".", "", 1).isdecimal() else None
+    return (0, number, word) if number is not None else (1, order.get(word.lower(), 0), word)
+
+
+def _require_names(task: str, path: str, seen: set[str]) -> None:
+    shown = ", ".join(sorted(seen, key=_in_order)[:20])
+    if not seen:
+        raise DataError(f"column {path!r} holds no label in the rows looked at; choose another with --map label=COLUMN")
+    if len(seen) > MOST_CLASSES:
+        raise DataError(f"column {path!r} has more than {MOST_CLASSES} different values; it is not a class. "
+                        "Choose another with --map label=COLUMN")  # fmt: skip
+    graded = task == "sentiment" and len(seen) > 2  # stars and points speak for themselves
+    if all(word.lstrip("-").isdecimal() for word in seen) and not graded:
+        raise Unsure(
+            f"column {path!r} holds numbers without names: {shown}. Name them, e.g. --labels "
+            + ",".join(f"{word}=NAME" for word in sorted(seen, key=_in_order)[:3]),
+            [],
+        )

@@ -1,0 +1,187 @@
+"""Where datasets come from: files, folders, the cache of `datasets`, the Hub; nothing else here uses the network.
+
+source = open_source("data/reviews.csv")
+source.columns                  ["text", "stars"]
+for numbered in source: ...     (1, {"text": "Fine.", "stars": "4"})
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from instructgen import files
+from instructgen.errors import DataError
+
+LOOKED_AT = 1000
+"""Rows that are looked at before anything is written: for columns, classes and examples."""
+Numbered = tuple[int, dict[str, Any]]
+_HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+
+
+@dataclass
+class Source:
+    """A dataset, ready to be read once from the start as often as asked."""
+
+    name: str
+    """What provenance calls it: the file's or folder's name, the Hub id."""
+    open: Callable[[files.BadRow], Iterator[Numbered]]
+    class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column -> names of its numbers, where the dataset says so (`ClassLabel`)."""
+    licence: str = ""
+    columns: list[str] = field(default_factory=list)
+    head: list[Numbered] = field(default_factory=list)
+
+    def look(self) -> Source:
+        """Read the first rows. Raises: DataError for a dataset without rows."""
+        problems: list[str] = []
+        self.head = list(islice(self.open(lambda n, said: problems.append(f"row {n}: {said}")), LOOKED_AT))
+        if not self.head:
+            raise DataError(f"{self.name}: no rows{'; ' + problems[0] if problems else ''}")
+        self.columns = list(dict.fromkeys(column for _, row in self.head for column in row))
+        return self
+
+
+def open_source(
+    given: str, split: str | None = None, config: str | None = None, columns: Sequence[str] | None = None
+) -> Source:
+    """Find a dataset: a path first, then the cache of `datasets`, then the Hub.
+
+    Raises: DataError that says what was looked for where.
+    """
+    path = Path(given)
+    if path.is_dir():
+        return _folder(path, split).look()
+    if path.exists():
+        return _file(path, columns).look()
+    if path.suffix or not _HUB_ID.match(given):
+        raise DataError(f"{given}: no such file or folder, and not a dataset id of the Hub either (user/name)")
+    return _hub(given, split or "train", config).look()
+
+
+def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
+    names = parquet_names(path) if files.layout_of(path) == "parquet" else {}
+    return Source(path.name, lambda bad: files.iter_rows(path, bad, columns), names)
+
+
+def _folder(path: Path, split: str | None) -> Source:
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        return _saved(path, split)
+    found = files.data_files(path, split)
+    names = parquet_names(found[0]) if files.layout_of(found[0]) == "parquet" else {}
+    return Source(path.name, lambda bad: _chained(found, bad), names, _licence(path))
+
+
+def _chained(paths: Sequence[Path], bad: files.BadRow) -> Iterator[Numbered]:
+    """Yield the rows of several files; their numbers run on."""
+    before = 0
+    for path in paths:
+        last, start = 0, before
+
+        def told(number: int, said: str, start: int = start, path: Path = path) -> None:
+            bad(start + number, f"{path.name}:{number}: {said}")
+
+        for number, row in files.iter_rows(path, told):
+            last = number
+            yield start + number, row
+        before += last
+
+
+def _licence(folder: Path) -> str:
+    """Return the licence that a dataset card states, or ""."""
+    import yaml
+
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    head = re.match(r"---\n(.*?)\n---", files.read_text(card), re.DOTALL)
+    try:
+        data = yaml.safe_load(head[1]) if head else None
+    except yaml.YAMLError:
+        return ""
+    said = data.get("license") if isinstance(data, dict) else None
+    return said if isinstance(said, str) else ""
+
+
+def parquet_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the class names that `datasets` left in a Parquet file's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+    try:
+        info = files.loads(metadata[b"huggingface"])
+        return _feature_names(info["info"]["features"])
+    except (KeyError, ValueError, TypeError):
+        return {}
+
+
+def _feature_names(features: Any) -> dict[str, tuple[str, ...]]:
+    """Return column -> names for ClassLabel features, also within lists."""
+    found = {}
+    for column, feature in features.items():
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else feature[0]
+        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
+            found[column] = tuple(inner["names"])
+    return found
+
+
+def _saved(path: Path, split: str | None) -> Source:
+    """Open a folder written by `save_to_disk`; its Arrow files are mapped, not read into memory."""
+    from datasets import Dataset, load_from_disk
+
+    try:
+        data = load_from_disk(str(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable saved dataset: {error}") from error
+    if not isinstance(data, Dataset):
+        splits = ", ".join(data)
+        if split is None and "train" not in data:
+            raise DataError(f"{path}: has splits {splits}; choose one with --split")
+        if (split or "train") not in data:
+            raise DataError(f"{path}: has no split {split!r}, but {splits}")
+        data = data[split or "train"]
+    return _of_dataset(data, path.name)
+
+
+def _of_dataset(data: Any, name: str) -> Source:
+    """Wrap a `datasets.Dataset`: its Arrow batches are read directly, which is many times faster than row by row."""
+    table = data.with_format("arrow")
+
+    def rows(_: files.BadRow) -> Iterator[Numbered]:
+        number = 0
+        for batch in table.iter(batch_size=1000):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+
+    names = _feature_names(data.features.to_dict())
+    return Source(name, rows, names, str(data.info.license or ""))
+
+
+def _hub(given: str, split: str, config: str | None) -> Source:
+    """Open a dataset of the Hub: streamed when it can be reached, else from the local cache."""
+    from datasets import load_dataset
+
+    problems = []
+    for streaming in (True, False):
+        try:
+            data = load_dataset(given, config, split=split, streaming=streaming)
+        except Exception as error:  # noqa: BLE001 - the library raises its own, the Hub client's and the HTTP library's
+            problems.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            continue
+        if not streaming:
+            return _of_dataset(data, given)
+        names = _feature_names(data.features.to_dict()) if data.features else {}
+        return Source(given, lambda _, data=data: enumerate(data, 1), names, str(data.info.license or ""))  # type: ignore[misc]
+    raise DataError(
+        f"{given}: no such file or folder here, not to be had from the Hub ({problems[0]}), and not in the local cache "
+        f"({problems[1]}). Give the path of a file or folder, or check the id, --config and --split"
+    )

@@ -1,0 +1,269 @@
+"""Columns into roles: what a path finds in a row, and the kind of value that templates expect there.
+
+    at("answers.text")({"answers": {"text": ["Oslo"], "answer_start": [3]}}) -> ["Oslo"]
+    as_kind("answers", "Oslo")                                               -> ["Oslo"]
+
+Paths: `a.b` goes inside, `a+b+c` collects columns into a list, `a[-1]` and `a[:-1]` take of a list, `=German` is a
+constant, `a####before` and `a####after` part a text at the mark of GSM8K, `tokens/tags` joins tokens with BIO tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from instructgen.convert.jinja import Unrenderable
+from instructgen.errors import DataError
+from instructgen.records import scrub
+
+Row = Mapping[str, Any]
+Reader = Callable[[Row], Any]
+_SLICE = re.compile(r"^(.+)\[(-?\d*)(:?)(-?\d*)\]$")
+UNLABELLED = frozenset({"", "-", "-1", "nan", "none", "null"})
+"""Spellings of "no label": test rows carry -1, SNLI's carry "-"."""
+
+
+def at(path: str, names: Sequence[str] | None = None) -> Reader:
+    """Return what reads a path of a row. `names` are those of numbered tags (`tokens/tags`).
+
+    Raises: DataError for a path that cannot be read as one; the reader gives `None` for what a row lacks.
+    """
+    if path.startswith("="):
+        return lambda _: path[1:]
+    if "+" in path:
+        parts = [at(part) for part in path.split("+")]
+        return lambda row: [part(row) for part in parts]
+    if "####" in path:
+        return _half(path)
+    if "/" in path:
+        return _tagged(path, names)
+    if found := _SLICE.match(path):
+        return _slice(*found.groups())
+    if not path:
+        raise DataError("a column path is empty; expected a column name, as in --map text=review")
+    steps = path.split(".")
+    return lambda row: row[path] if path in row else _inside(row, steps)
+
+
+def columns_of(path: str) -> set[str]:
+    """Return the columns that a path reads."""
+    if path.startswith("="):
+        return set()
+    return {re.split(r"[.\[]|####", part)[0] for part in re.split(r"[+/]", path)}
+
+
+def _inside(row: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        if isinstance(row, Mapping):
+            row = row.get(step)
+        elif isinstance(row, list):
+            row = [part.get(step) if isinstance(part, Mapping) else None for part in row]
+        else:
+            return None
+    return row
+
+
+def _half(path: str) -> Reader:
+    column, _, side = path.partition("####")
+
+    def read(row: Row) -> Any:
+        text = row.get(column)
+        if not isinstance(text, str) or "####" not in text:
+            return None
+        before, _, after = text.rpartition("####")
+        return re.sub(r"<<[^<>]*>>", "", before) if side == "before" else after  # GSM8K's calculator marks
+
+    return read
+
+
+def _slice(column: str, start: str, colon: str, stop: str) -> Reader:
+    inner = at(column)
+
+    def read(row: Row) -> Any:
+        value = inner(row)
+        if not isinstance(value, list):
+            return None
+        if colon:
+            return value[int(start) if start else None : int(stop) if stop else None]
+        return value[int(start)] if -len(value) <= int(start) < len(value) else None
+
+    return read
+
+
+def _tagged(path: str, names: Sequence[str] | None) -> Reader:
+    words, tags = (at(part) for part in path.split("/", 1))
+
+    def read(row: Row) -> Any:
+        tokens, marks = words(row), tags(row)
+        if not isinstance(tokens, list) or not isinstance(marks, list):
+            return None
+        if len(tokens) != len(marks):
+            raise Unrenderable("tags_count", f"{len(tokens)} tokens and {len(marks)} tags")
+        return bio_spans(tokens, [_tag(mark, names) for mark in marks])
+
+    return read
+
+
+def _tag(mark: Any, names: Sequence[str] | None) -> str:
+    if isinstance(mark, int) and names is not None and 0 <= mark < len(names):
+        return names[mark]
+    if isinstance(mark, int):
+        raise Unrenderable("label_unknown", f"tag {mark} has no name; give them in order with --labels O,B-PER,...")
+    return str(mark)
+
+
+def bio_spans(tokens: Sequence[str], tags: Sequence[str]) -> list[dict[str, str]]:
+    """Return the spans of BIO (or IO) tags. Example: ["in", "New", "York"], ["O", "B-place", "I-place"] -> New York."""
+    spans: list[dict[str, str]] = []
+    before = "O"
+    for token, tag in zip(tokens, tags, strict=True):
+        mark, _, kind = tag.partition("-") if "-" in tag else ("I" if tag != "O" else "O", "", tag)
+        if mark != "O":
+            if mark in ("B", "S") or before != kind or not spans:
+                spans.append({"text": str(token), "type": kind})
+            else:
+                spans[-1]["text"] += f" {token}"
+        before = kind if mark != "O" else "O"
+    return spans
+
+
+def as_kind(kind: str, value: Any) -> Any:
+    """Return a value as the kind that templates expect, or `None` where there is none.
+
+    Raises: Unrenderable (`wrong_type`) with what was found, for a value that cannot be one.
+    """
+    if value is None:
+        return None
+    try:
+        return _KINDS[kind](value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unrenderable("wrong_type", f"expected {kind}, found {str(value)!r:.100}") from error
+
+
+def text_of(value: Any) -> str | None:
+    """Return a stripped text; tokens are joined, the first of several alternatives is taken. Empty counts as none."""
+    if type(value) is str:
+        return scrub(value.strip()) or None
+    if isinstance(value, list):
+        words = [str(part) for part in value if part is not None]
+        return scrub(" ".join(words).strip()) or None
+    if isinstance(value, Mapping):
+        raise TypeError("a record is not a text")
+    return str(value)
+
+
+def _first_text(value: Any) -> str | None:
+    return text_of(value[0]) if isinstance(value, list) and value else text_of(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is not a number")
+    return value if isinstance(value, int | float) else float(str(value).replace(",", ""))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):  # choices of commonsense_qa, answers of SQuAD
+        value = value["text"] if "text" in value else list(value.values())
+    if isinstance(value, str):
+        parts: Iterable[Any] = re.split(r"\s*[;\n]\s*|\s*,\s+", value.strip()) if value.strip() else []
+        return [str(part) for part in parts if part]
+    return [made for part in value if (made := text_of(part)) is not None]
+
+
+def _answers(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        value = value.get("text", value.get("aliases", list(value.values())))
+    if not isinstance(value, list):
+        made = text_of(value)
+        return [made] if made else []
+    return list(dict.fromkeys(_texts(value)))
+
+
+def _choices(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        value = value["text"]
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
+    return [str(part).strip() for part in parts if part is not None]
+
+
+def _spans(value: Any) -> list[dict[str, str]]:
+    if isinstance(value, Mapping):
+        value = [dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True)]
+    kinds = ("type", "label", "entity_group", "tag")
+    words = ("text", "word", "name", "entity", "mention")
+    return [{"text": str(_any_of(span, words)), "type": str(_any_of(span, kinds))} for span in value]
+
+
+def _any_of(record: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next(record[key] for key in keys if key in record) if set(keys) & record.keys() else record[keys[0]]
+
+
+def _triples(value: Any) -> list[list[str]]:
+    made = []
+    for item in value:
+        parts = item
+        if isinstance(item, Mapping):
+            parts = [_any_of(item, ("subject", "head")), _any_of(item, ("relation", "predicate", "type")),
+                     _any_of(item, ("object", "tail"))]  # fmt: skip
+        elif isinstance(item, str):
+            parts = item.split(" | ")
+        if len(parts) != 3:
+            raise ValueError("expected three parts")
+        made.append([str(part) for part in parts])
+    return made
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    if isinstance(value, Mapping):
+        return [[str(name), str(said)] for name, said in value.items() if said is not None]
+    made = []
+    for item in value:
+        if isinstance(item, Mapping) and {"text", "type"} <= item.keys():  # spans of slots
+            made.append([str(item["type"]), str(item["text"])])
+        elif isinstance(item, Mapping):
+            made.append([str(_any_of(item, ("slot", "name"))), str(item["value"])])
+        else:
+            name, said = item
+            made.append([str(name), str(said)])
+    return made
+
+
+def _turns(value: Any) -> list[dict[str, str]]:
+    if isinstance(value, str):
+        lines = [line for line in value.splitlines() if line.strip()]
+        value = [dict(zip(("speaker", "text"), _speaker(line), strict=True)) for line in lines]
+    made = []
+    for turn in value:
+        if isinstance(turn, Mapping):
+            speaker = turn.get("speaker") or turn.get("role") or turn.get("from") or ""
+            text = _any_of(turn, ("text", "content", "value", "utterance"))
+            made.append({"speaker": str(speaker), "text": str(text).strip()})
+        else:
+            made.append({"speaker": "", "text": str(turn).strip()})
+    return made
+
+
+def _speaker(line: str) -> tuple[str, str]:
+    found = re.match(r"\s*([^:]{1,30}):\s*(.*)", line)
+    return (found[1], found[2]) if found else ("", line.strip())
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):  # records, or rows of which the first is the head
+        if value and isinstance(value[0], Mapping):
+            columns = list(value[0])
+            return {"columns": columns, "rows": [[row.get(name) for name in columns] for row in value]}
+        return {"columns": list(value[0]), "rows": [list(row) for row in value[1:]]}
+    columns = _any_of(value, ("columns", "header"))
+    return {"columns": list(columns), "rows": [list(row) for row in value["rows"]]}
+
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "text": text_of, "number": _number, "choices": _choices, "answers": _answers, "list": _texts, "spans": _spans,
+    "triples": _triples, "pairs": _pairs, "turns": _turns, "table": _table, "label": lambda value: value,
+    "first": _first_text,
+}  # fmt: skip
