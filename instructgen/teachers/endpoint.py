@@ -1,266 +1,149 @@
-"""One live connection to an OpenAI-compatible endpoint: ask, judge what came back, ask again or give up.
+"""The live connection to OpenAI-compatible endpoints: choose one, ask, ask again or give up.
 
-An answer or a refusal that belongs to the request is returned; trouble that another try may cure is retried until the
-deadline; everything else is an error that names the endpoint, the model and the server's own words.
+Trouble that another try may cure is retried until the deadline, at another endpoint where there is one; everything
+else is an error that names the endpoint, the model and the server's own words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
 from random import Random
 
-from yarl import URL
-
-from instructgen.errors import (
-    TeacherAuthError,
-    TeacherError,
-    TeacherRateError,
-    TeacherRefusedError,
-    TeacherTransportError,
-)
-from instructgen.records import Completion, Request, Usage
-from instructgen.teachers.adapt import Adaptation
-from instructgen.teachers.http import Broken, Http, Reply
+from instructgen.errors import TeacherAuthError, TeacherError, TeacherRateError, TeacherTransportError
+from instructgen.errors import TeacherRefusedError as Refused
+from instructgen.records import Completion, Request
+from instructgen.teachers.http import Http
 from instructgen.teachers.ledger import Ledger
-from instructgen.teachers.limits import Pace, Places, Spent
-from instructgen.teachers.openai import OpenAITeacher, hidden, joined, shown_url
-from instructgen.teachers.retry import RETRIED, asked_wait, backoff, spent_wait
-from instructgen.teachers.tokens import prompt_bound
-from instructgen.teachers.wire import CHAT_PATH, TEXT_PATH, Complaint, NotAnAnswer, complaint_of, completion_of
+from instructgen.teachers.openai import OpenAITeacher
+from instructgen.teachers.retry import backoff
+from instructgen.teachers.route import Endpoint, Route, Trouble
+
+__all__ = ["Endpoint", "OpenAIConnection"]
 
 log = logging.getLogger(__name__)
 
-OVERLOADED = frozenset({429, 503, 529})
-"""Statuses that say "too much at once", for which fewer requests are kept in flight."""
 FIRST_CONTACT = 20.0
 """Seconds of trouble until an endpoint that has not answered once is taken for a wrong address."""
-UNSTATED_OUTPUT = 1024
-"""Tokens reserved for an answer without an output limit, until longer ones have been seen."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where and as whom we ask."""
-
-    url: str
-    headers: dict[str, str]
-    secrets: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """Secrets stay out of logs and tracebacks."""
-        return f"Endpoint({shown_url(self.url)})"
-
-
-def _loudness(count: int) -> int:
-    """The level at which the n-th event of a kind is logged: the 1st, 10th, 100th ... are for everyone."""
-    return logging.WARNING if str(count).strip("0") == "1" else logging.INFO
-
-
-@dataclass(frozen=True)
-class _Trouble:
-    """Why a try did not end in an outcome, and whether another may."""
-
-    words: str
-    error: type[TeacherError]
-    wait: float | None = None
-    """Seconds that the endpoint asked for."""
-    last: bool = False
-    """True when no other try can help."""
 
 
 class OpenAIConnection:
-    """A live connection. See `instructgen.teachers.Connection`."""
+    """A live connection. See `instructgen.teachers.Connection`.
 
-    def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http) -> None:
-        self._teacher = teacher
-        self._endpoint = endpoint
-        self._http = http
-        self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
-        self._urls = {"chat": URL(joined(endpoint.url, CHAT_PATH)), "text": URL(joined(endpoint.url, TEXT_PATH))}
-        is_openai = "//api.openai.com" in endpoint.url
-        self._shape = Adaptation(teacher.model, "max_completion_tokens" if is_openai else "max_tokens")
-        self._places = Places(teacher.concurrency, teacher.places)
-        self._pace = Pace(teacher.requests_per_minute, teacher.tokens_per_minute, self._rng)
-        self._longest = UNSTATED_OUTPUT
+    Several endpoints share the requests by weight: each goes where the fewest are in flight for its weight, past those
+    that are held back or broken.
+    """
+
+    def __init__(
+        self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, others: Sequence[tuple[Endpoint, Http]] = ()
+    ) -> None:
         self.ledger = Ledger()
+        self._deadline = teacher.deadline
+        self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
+        self._routes = [
+            Route(teacher, each, its_http, self.ledger, self._rng) for each, its_http in [(endpoint, http), *others]
+        ]
 
     @property
     def places(self) -> int:
         """How many requests may be in flight now."""
-        return self._places.count
+        return sum(route.places.count for route in self._routes)
 
     async def complete(self, request: Request) -> Completion:
         """Answer a request. Raises: TeacherError."""
         key = request.hash
         clock = asyncio.get_running_loop().time
-        since: float | None = None
-        failures = 0
+        tried = _Tried()
         while True:
-            outcome = await self._try(request, key)
+            route = self._choose(tried, clock())
+            if pause := route.breaker.pause(clock()):
+                tried.began(clock())
+                await self._sleep(pause, tried, route, request, clock())
+                continue
+            outcome = await route.ask(request, key)
             if isinstance(outcome, Completion):
                 return outcome
             if outcome is None:  # learnt what the model does not take: ask again at once
                 continue
-            failures += 1
-            now = clock()
-            since = now if since is None else since
-            wait = outcome.wait if outcome.wait is not None else backoff(failures, self._rng)
-            if outcome.last or now + wait > since + self._patience(outcome):
-                raise self._error(outcome, failures, request)
-            log.info("%s: %s; asking again in %.1f s", self._name, hidden(outcome.words, self._endpoint.secrets), wait)
+            tried.met(outcome, route, clock())
+            if self._elsewhere(tried, clock()):
+                self.ledger.retried += 1
+                continue
+            wait = outcome.wait if outcome.wait is not None else backoff(tried.failures, self._rng)
+            await self._sleep(wait, tried, route, request, clock())
             self.ledger.retried += 1
-            self.ledger.waited += wait
-            await asyncio.sleep(wait)
 
-    def _patience(self, trouble: _Trouble) -> float:
-        """Seconds for which trouble is borne; little for an endpoint that has never answered: a wrong address."""
-        first_contact = trouble.error is TeacherTransportError and not self.ledger.answered
-        return min(self._teacher.deadline, FIRST_CONTACT) if first_contact else self._teacher.deadline
+    def _choose(self, tried: _Tried, now: float) -> Route:
+        if len(self._routes) == 1:
+            return self._routes[0]
 
-    async def _try(self, request: Request, key: str) -> Completion | _Trouble | None:
-        """Send a request once, when there is place and the pace allows it."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await self._places.enter()
-        spent = None
-        used: Usage | None = None
-        try:
-            if not self._pace.free(began):
-                spent = await self._pace.enter(self._reservation(request))
-            body = self._shape.body(request)
-            sent_at = loop.time()
-            self.ledger.waited += sent_at - began
-            self.ledger.sent += 1
-            try:
-                reply = await self._http.post(self._urls[request.mode], body)
-            except Broken as broken:
-                return self._broken(broken, sent_at, loop.time())
-            outcome = self._judge(request, key, body, reply, sent_at)
-            if isinstance(outcome, Completion):
-                used = outcome.usage
-            return outcome
-        finally:
-            self._settle(spent, used)
-            self._places.leave()
+        def burden(route: Route) -> tuple[float, bool, float, float]:
+            weight = route.endpoint.weight
+            held = max(route.breaker.pause(now), route.pace.held(now))
+            return held, route is tried.route, (route.places.in_flight + 1) / weight, route.sent / weight
 
-    def _reservation(self, request: Request) -> int:
-        """The most tokens that a request may use; without an output limit, as many as the longest answer yet."""
-        tokens = prompt_bound(request) + (request.params.max_tokens or self._longest)
-        if tokens > self._pace.most_tokens:
-            raise TeacherRefusedError(
-                f"{self._name} may be sent {self._pace.most_tokens:g} tokens per minute, and this request alone may "
-                f"take {tokens} (bytes of its prompt and its output limit). Raise teacher.tokens_per_minute, or lower "
-                f"the generator's max_tokens.",
-                request,
-            )
-        return tokens
+        return min(self._routes, key=burden)
 
-    def _settle(self, spent: Spent | None, used: Usage | None) -> None:
-        if used is not None:
-            self._longest = max(self._longest, used.completion_tokens)
-            self._pace.settle(spent, used.tokens)
+    def _elsewhere(self, tried: _Tried, now: float) -> bool:
+        """True when another endpoint can be asked at once, and this request has not been round them all."""
+        if tried.failures % len(self._routes) == 0:
+            return False
+        return any(not route.breaker.pause(now) for route in self._routes if route is not tried.route)
 
-    def _broken(self, broken: Broken, sent_at: float, now: float) -> _Trouble:
-        """Count a try without an HTTP answer."""
-        self.ledger.failed += 1
-        self.ledger.possibly_billed += broken.sent
-        if broken.timed_out:
-            self.ledger.timed_out += 1
-            self._places.overloaded(sent_at, now)
-            log.log(
-                _loudness(self.ledger.timed_out),
-                "%s: %s; the request may have been billed (%d so far)", self._name, broken, self.ledger.timed_out,
-            )  # fmt: skip
-        return _Trouble(str(broken), TeacherTransportError)
+    async def _sleep(self, wait: float, tried: _Tried, route: Route, request: Request, now: float) -> None:
+        """Wait before another try. Raises: TeacherError when none may help, or the deadline comes first."""
+        trouble = tried.trouble or route.trouble
+        if trouble is not None and trouble.last:
+            raise self._error(trouble, tried, route, request)
+        if now + wait > tried.since + self._patience(trouble):
+            trouble = trouble or Trouble("nothing but failures", TeacherTransportError)
+            raise self._error(trouble, tried, route, request)
+        if trouble is not None:
+            log.info("%s: %s; asking again in %.1f s", route.name, route.endpoint.hide(trouble.words), wait)
+        self.ledger.waited += wait
+        await asyncio.sleep(wait)
 
-    def _judge(
-        self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float
-    ) -> Completion | _Trouble | None:
-        """Tell an outcome of the request from trouble; `None` = ask again, in another shape."""
-        if 200 <= reply.status < 300:
-            try:
-                read = completion_of(request, key, reply.body)
-            except NotAnAnswer as error:
-                self.ledger.failed += 1
-                self.ledger.possibly_billed += 1
-                return _Trouble(f"the answer cannot be read: {error}", TeacherTransportError)
-            if isinstance(read, Completion):
-                return self._answered(request, read, reply)
-            complaint = read
-        else:
-            complaint = complaint_of(reply.status, reply.body)
-        return self._complained(key, body, complaint, reply, sent_at)
+    def _patience(self, trouble: Trouble | None) -> float:
+        """Seconds for which trouble is borne; little for endpoints that have never answered: a wrong address."""
+        unknown = not self.ledger.answered and (trouble is None or trouble.error is TeacherTransportError)
+        return min(self._deadline, FIRST_CONTACT) if unknown else self._deadline
 
-    def _answered(self, request: Request, completion: Completion, reply: Reply) -> Completion:
-        self.ledger.answered += 1
-        self._places.went_well()
-        if wait := spent_wait(reply.headers):
-            self._hold(wait)
-        return self._shape.finish(request, completion)
-
-    def _complained(
-        self, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float
-    ) -> Completion | _Trouble | None:
-        status = complaint.status
-        own_outcome = status not in RETRIED or status == 500  # llama.cpp has said "too long" with 500
-        if own_outcome and (refusal := complaint.refusal):
-            self.ledger.refused += 1
-            words = hidden(complaint.message, self._endpoint.secrets)
-            usage = Usage(requests=1)
-            return Completion(request=key, finish="refused", refusal=refusal, message=words, usage=usage)
-        if status in (400, 422, 501) and (lesson := self._shape.learn(complaint, body)) is not None:
-            self.ledger.adapted += 1
-            if lesson:
-                log.warning("%s %s", self._name, hidden(lesson, self._endpoint.secrets))
-            return None
-        if status == 429:
-            self.ledger.throttled += 1
-        else:
-            self.ledger.failed += 1
-        return self._trouble(complaint, reply, sent_at)
-
-    def _trouble(self, complaint: Complaint, reply: Reply, sent_at: float) -> _Trouble:
-        status = complaint.status
-        words = f"HTTP {status}: {complaint.message}"
-        if status in (401, 403):
-            return _Trouble(words, TeacherAuthError, last=True)
-        if status not in RETRIED:
-            return _Trouble(words, TeacherRefusedError, last=True)
-        error = TeacherRateError if status == 429 else TeacherTransportError
-        if complaint.no_credit:
-            return _Trouble(words, error, last=True)
-        now = asyncio.get_running_loop().time()
-        wait = asked_wait(reply.headers)
-        if status in OVERLOADED:
-            self._places.overloaded(sent_at, now)
-            if wait is None and status == 429:
-                wait = spent_wait(reply.headers) or None
-            if wait is not None:
-                self._hold(wait)
-        return _Trouble(words, error, wait=wait)
-
-    def _hold(self, wait: float) -> None:
-        """Send nothing for so many seconds; what waits longer than the deadline is each request's own error."""
-        if wait <= self._teacher.deadline:
-            self._pace.hold(asyncio.get_running_loop().time() + wait)
-
-    @property
-    def _name(self) -> str:
-        return f"{shown_url(self._endpoint.url)} (model {self._teacher.model!r})"
-
-    def _error(self, trouble: _Trouble, tries: int, request: Request) -> TeacherError:
+    def _error(self, trouble: Trouble, tried: _Tried, route: Route, request: Request) -> TeacherError:
         """Return the error that ends the run: who, what it said, what to do."""
-        words = hidden(trouble.words, self._endpoint.secrets)
-        tried = "" if trouble.last else f" in {tries} tries"
-        return trouble.error(f"{self._name} gave no answer{tried}: {words}. {self._advice(trouble)}", request)
+        words = route.endpoint.hide(trouble.words).rstrip(".")
+        count = "" if trouble.last or tried.failures < 2 else f" in {tried.failures} tries"
+        asked = f" (it asks to wait {trouble.wait:.0f} s)" if trouble.wait else ""
+        return trouble.error(f"{route.name} gave no answer{count}: {words}{asked}. {_advice(trouble, route)}", request)
 
-    def _advice(self, trouble: _Trouble) -> str:
-        if trouble.error is TeacherAuthError:
-            return f"Check the key in {self._teacher.api_key_env} and its rights."
-        if trouble.error is TeacherRefusedError:
-            return "Check teacher.model, teacher.base_url (most end in /v1) and the generator's parameters."
-        if trouble.error is TeacherRateError:
-            return "State teacher.requests_per_minute or tokens_per_minute, or run again later: nothing bought is lost."
-        return "Check that the server runs and speaks the OpenAI API there, and run again: nothing bought is lost."
+
+class _Tried:
+    """What a request has been through."""
+
+    __slots__ = ("failures", "route", "since", "trouble")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.route: Route | None = None
+        self.since = 0.0
+        self.trouble: Trouble | None = None
+
+    def began(self, now: float) -> None:
+        """Trouble began now, unless it had before."""
+        self.since = self.since or now
+
+    def met(self, trouble: Trouble, route: Route, now: float) -> None:
+        """A try ended in trouble."""
+        self.began(now)
+        self.failures += 1
+        self.trouble, self.route = trouble, route
+
+
+def _advice(trouble: Trouble, route: Route) -> str:
+    if trouble.error is TeacherAuthError:
+        return f"Check the key in {route.endpoint.key_env or 'its environment variable'}, and what it may do."
+    if trouble.error is Refused:
+        return "Check teacher.model, teacher.base_url (most end in /v1) and the generator's parameters."
+    if trouble.error is TeacherRateError:
+        return "State teacher.requests_per_minute or tokens_per_minute, or run again later: nothing bought is lost."
+    return "Check that the server runs and speaks the OpenAI API there, then run again: nothing bought is lost."

@@ -28,6 +28,8 @@ class Ledger:
     timed_out: int = 0
     retried: int = 0
     """Sent again after a failure or a 429."""
+    outages: int = 0
+    """Times that an endpoint was left alone because it did nothing but fail."""
     waited: float = 0.0
     """Seconds that requests were held back by limits and back-off, summed over requests."""
 

@@ -91,6 +91,10 @@ class Pace:
         """True when nothing has to be asked before sending: no stated limits and no pause."""
         return self._requests is None and self._tokens is None and now >= self._open_at
 
+    def held(self, now: float) -> float:
+        """Seconds until a pause that the endpoint asked for is over, at least 0."""
+        return max(0.0, self._open_at - now)
+
     def hold(self, until: float) -> None:
         """Send nothing before `until` (loop time): the endpoint said so."""
         self._open_at = max(self._open_at, until)

@@ -10,25 +10,38 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from instructgen import __version__
 from instructgen.errors import RecipeError, TeacherAuthError
 from instructgen.teachers import Connection, Teacher
+from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, host_of
 
 if TYPE_CHECKING:
-    from instructgen.teachers.endpoint import Endpoint
+    from instructgen.teachers.route import Endpoint
 
-OPENAI_URL = "https://api.openai.com/v1"
-_OPENAI_HOST = "api.openai.com"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MOST_ADAPTIVE = 64
 """Requests in flight at most when neither concurrency nor limits are stated: twice what the default window feeds."""
+
+
+class EndpointOptions(BaseModel):
+    """One of several endpoints, or keys, of a teacher. What is not said is the teacher's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    base_url: str = Field(default="", description="where the API lives")
+    api_key_env: str = Field(default="", description="name of the environment variable with the key")
+    model: str = Field(default="", description="the model's name there, where it differs")
+    weight: PositiveFloat = Field(default=1.0, description="share of the requests, relative to the others")
+    requests_per_minute: PositiveInt | None = None
+    tokens_per_minute: PositiveInt | None = None
+    headers: dict[str, str] = {}
+    proxy: str = ""
 
 
 class OpenAITeacher(Teacher):
@@ -39,7 +52,7 @@ class OpenAITeacher(Teacher):
 
     movable: ClassVar[frozenset[str]] = frozenset({
         "concurrency", "most_concurrency", "base_url", "api_key_env", "requests_per_minute", "tokens_per_minute",
-        "timeout", "deadline", "headers", "proxy", "verify", "ca_file",
+        "timeout", "deadline", "headers", "proxy", "verify", "ca_file", "endpoints",
     })  # fmt: skip
 
     kind: Literal["openai"] = "openai"
@@ -64,6 +77,10 @@ class OpenAITeacher(Teacher):
     verify: bool = Field(default=True, description="check the endpoint's TLS certificate")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) to trust beside the system's")
 
+    endpoints: tuple[EndpointOptions, ...] = Field(
+        default=(), description="several endpoints or keys to spread over and fall back on; concurrency is of each"
+    )
+
     @field_validator("base_url", "proxy")
     @classmethod
     def _is_url(cls, value: str) -> str:
@@ -86,7 +103,7 @@ class OpenAITeacher(Teacher):
     @property
     def licence(self) -> str:
         """Whose terms the output falls under."""
-        if urlsplit(self.url).hostname == _OPENAI_HOST:
+        if host_of(self.url) == OPENAI_HOST:
             return "OpenAI terms of use (output may not be used to develop competing models)"
         return f"unknown: see the licence of {self.model}"
 
@@ -110,49 +127,64 @@ class OpenAITeacher(Teacher):
         from instructgen.teachers.endpoint import OpenAIConnection
         from instructgen.teachers.http import environment_proxy, open_http, tls_context
 
-        endpoint = self.endpoint()
         try:
             tls = tls_context(verify=self.verify, ca_file=str(self.ca_file) if self.ca_file else None)
         except OSError as error:  # ssl.SSLError is one
             raise RecipeError(
                 f"teacher.ca_file: {self.ca_file} cannot be read as certificates (PEM): {error}"
             ) from error
-        proxy = _expand(self.proxy, "teacher.proxy") or environment_proxy(endpoint.url)
-        async with open_http(endpoint.headers, timeout=self.timeout, proxy=proxy, tls=tls) as http:
-            yield OpenAIConnection(self, endpoint, http)
+        async with AsyncExitStack() as open_ones:
+            routes = []
+            for options in self.endpoints or (EndpointOptions(),):
+                endpoint = self.endpoint(options)
+                proxy = _expand(options.proxy or self.proxy, "teacher.proxy") or environment_proxy(endpoint.url)
+                session = open_http(endpoint.headers, timeout=self.timeout, proxy=proxy, tls=tls)
+                routes.append((endpoint, await open_ones.enter_async_context(session)))
+            (first, http), *others = routes
+            yield OpenAIConnection(self, first, http, others)
 
-    def endpoint(self) -> Endpoint:
-        """Return address and headers, secrets filled in from the environment.
+    def endpoint(self, options: EndpointOptions) -> Endpoint:
+        """Return address and headers of one endpoint, secrets filled in from the environment.
 
         Raises: TeacherAuthError when OpenAI itself is asked without a key; RecipeError for an unset ${NAME}.
         """
-        from instructgen.teachers.endpoint import Endpoint
+        from instructgen.teachers.route import Endpoint
 
-        key = self._key()
-        headers = {"Content-Type": "application/json"}
+        url = options.base_url or self.url
+        key_env = options.api_key_env or self.api_key_env
+        key = _key(key_env, url)
+        headers = {"Content-Type": "application/json", "User-Agent": f"instructgen/{__version__}"}
+        secrets = []
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        secrets = [key] if key else []
-        for name, value in self.headers.items():
+            secrets.append(key)
+        for name, value in (self.headers | options.headers).items():
             headers[name] = _expand(value, f"teacher.headers.{name}")
             if headers[name] != value:
                 secrets.append(headers[name])
-        return Endpoint(url=self.url, headers=headers, secrets=tuple(secrets))
+        return Endpoint(
+            url=url, headers=headers, secrets=tuple(secrets), key_env=key_env, model=options.model,
+            weight=options.weight,
+            requests_per_minute=options.requests_per_minute or self.requests_per_minute,
+            tokens_per_minute=options.tokens_per_minute or self.tokens_per_minute,
+        )  # fmt: skip
 
-    def _key(self) -> str:
-        key = os.environ.get(self.api_key_env, "").strip()
-        if not key and urlsplit(self.url).hostname == _OPENAI_HOST:
-            raise TeacherAuthError(
-                f"{OPENAI_URL} needs an API key, and the environment variable {self.api_key_env} is not set. "
-                f"Set it (export {self.api_key_env}=...), name another with teacher.api_key_env, "
-                f"or point teacher.base_url at an endpoint that needs none."
-            )
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise TeacherAuthError(
-                f"the environment variable {self.api_key_env} does not hold an API key: it contains blanks or "
-                f"characters outside ASCII, which no HTTP header can carry. Copy the key again."
-            )
-        return key
+
+def _key(variable: str, url: str) -> str:
+    """Read the key; "" where an endpoint may go without."""
+    key = os.environ.get(variable, "").strip()
+    if not key and host_of(url) == OPENAI_HOST:
+        raise TeacherAuthError(
+            f"{OPENAI_URL} needs an API key, and the environment variable {variable} is not set. "
+            f"Set it (export {variable}=...), name another with teacher.api_key_env, "
+            f"or point teacher.base_url at an endpoint that needs none."
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise TeacherAuthError(
+            f"the environment variable {variable} does not hold an API key: it contains blanks or "
+            f"characters outside ASCII, which no HTTP header can carry. Copy the key again."
+        )
+    return key
 
 
 def _expand(value: str, where: str) -> str:
@@ -164,25 +196,3 @@ def _expand(value: str, where: str) -> str:
         return os.environ[match[1]]
 
     return _VARIABLE.sub(read, value)
-
-
-def shown_url(url: str) -> str:
-    """Return a URL as messages may show it: without user, password and query, which can be secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
-
-
-def joined(url: str, path: str) -> str:
-    """Return the address of one operation; a query in the base (Azure's api-version) stays at the end."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + path, parts.query, ""))
-
-
-def hidden(text: str, secrets: Mapping[str, str] | tuple[str, ...]) -> str:
-    """Return text without the secrets: servers quote keys in their messages."""
-    for secret in secrets:
-        text = text.replace(secret, "[hidden]")
-    return text

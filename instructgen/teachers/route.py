@@ -1,0 +1,256 @@
+"""One endpoint and key: send a request once, keep to its limits, and judge what came back.
+
+An outcome is a `Completion` (an answer, or a refusal that belongs to the request), a `Trouble` (no outcome; another
+try may help or not), or `None` (the model does not take a parameter; ask again, in another shape).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from yarl import URL
+
+from instructgen.errors import (
+    TeacherAuthError,
+    TeacherError,
+    TeacherRateError,
+    TeacherRefusedError,
+    TeacherTransportError,
+)
+from instructgen.records import Completion, Request, Usage
+from instructgen.teachers.adapt import Adaptation
+from instructgen.teachers.breaker import Breaker
+from instructgen.teachers.http import Broken, Http, Reply
+from instructgen.teachers.limits import Pace, Places, Spent
+from instructgen.teachers.retry import RETRIED, asked_wait, spent_wait
+from instructgen.teachers.tokens import prompt_bound
+from instructgen.teachers.urls import OPENAI_HOST, host_of, joined, shown_url
+from instructgen.teachers.wire import CHAT_PATH, TEXT_PATH, Complaint, NotAnAnswer, complaint_of, completion_of
+
+if TYPE_CHECKING:
+    from instructgen.teachers.ledger import Ledger
+    from instructgen.teachers.openai import OpenAITeacher
+
+log = logging.getLogger(__name__)
+
+OVERLOADED = frozenset({429, 503, 529})
+"""Statuses that say "too much at once", for which fewer requests are kept in flight."""
+UNSTATED_OUTPUT = 1024
+"""Tokens reserved for an answer without an output limit, until longer ones have been seen."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where and as whom we ask, and how much."""
+
+    url: str
+    headers: dict[str, str]
+    secrets: tuple[str, ...] = ()
+    """What must not be shown: keys, and header values that came from the environment."""
+    key_env: str = ""
+    """The environment variable that the key came from, for messages."""
+    model: str = ""
+    """The model's name here, where it differs from the teacher's."""
+    weight: float = 1.0
+    """Share of the requests, relative to the others."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+    def __repr__(self) -> str:
+        """Secrets stay out of logs and tracebacks."""
+        return f"Endpoint({shown_url(self.url)})"
+
+    def hide(self, text: str) -> str:
+        """Return text without the secrets: servers quote keys in their messages."""
+        for secret in self.secrets:
+            text = text.replace(secret, "[hidden]")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a try did not end in an outcome, and whether another may."""
+
+    words: str
+    error: type[TeacherError]
+    wait: float | None = None
+    """Seconds that the endpoint asked for."""
+    last: bool = False
+    """True when no other try can help."""
+
+
+Outcome = Completion | Trouble | None
+
+
+class Route:
+    """One endpoint and key of a teacher, with its limits, its health and what its model does not take."""
+
+    def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, ledger: Ledger, rng: Random) -> None:
+        self.endpoint = endpoint
+        self.places = Places(teacher.concurrency, teacher.places)
+        self.breaker = Breaker()
+        self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng)
+        model = endpoint.model or teacher.model
+        self.name = f"{shown_url(endpoint.url)} (model {model!r})"
+        self.sent = 0
+        self.trouble: Trouble | None = None
+        """What went wrong last."""
+        self._http = http
+        self._ledger = ledger
+        self._deadline = teacher.deadline
+        self._urls = {"chat": URL(joined(endpoint.url, CHAT_PATH)), "text": URL(joined(endpoint.url, TEXT_PATH))}
+        limit_name = "max_completion_tokens" if host_of(endpoint.url) == OPENAI_HOST else "max_tokens"
+        self._shape = Adaptation(model, limit_name)
+        self._longest = UNSTATED_OUTPUT
+
+    async def ask(self, request: Request, key: str) -> Outcome:
+        """Send a request once, when there is place and the pace allows it. Raises: TeacherRefusedError."""
+        clock = asyncio.get_running_loop().time
+        await self.places.enter()
+        began = clock()
+        spent = None
+        probe = False
+        outcome: Outcome = None
+        try:
+            if not self.pace.free(clock()):
+                spent = await self.pace.enter(self._reservation(request))
+            if self.breaker.pause(clock()):  # it opened while we waited
+                return None
+            probe = self.breaker.asking()
+            body = self._shape.body(request)
+            sent_at = clock()
+            self.sent += 1
+            self._ledger.sent += 1
+            self._ledger.waited += sent_at - began
+            try:
+                reply = await self._http.post(self._urls[request.mode], body)
+            except Broken as broken:
+                outcome = self._broken(broken, sent_at, clock())
+            except asyncio.CancelledError:
+                self._ledger.failed += 1
+                self._ledger.possibly_billed += 1
+                raise
+            else:
+                outcome = self._judge(request, key, body, reply, sent_at)
+        finally:
+            self.places.leave()
+            if probe:
+                self.breaker.probe_ended()
+        if isinstance(outcome, Completion):
+            self._settled(outcome.usage, spent)
+        self._watch(outcome, clock(), probe=probe)
+        return outcome
+
+    def _reservation(self, request: Request) -> int:
+        """The most tokens that a request may use; without an output limit, as many as the longest answer yet."""
+        tokens = prompt_bound(request) + (request.params.max_tokens or self._longest)
+        if tokens > self.pace.most_tokens:
+            raise TeacherRefusedError(
+                f"{self.name} may be sent {self.pace.most_tokens:g} tokens per minute, and this request alone may "
+                f"take {tokens} (bytes of its prompt and its output limit). Raise teacher.tokens_per_minute, or lower "
+                f"the generator's max_tokens.",
+                request,
+            )
+        return tokens
+
+    def _settled(self, used: Usage, spent: Spent | None) -> None:
+        self._longest = max(self._longest, used.completion_tokens)
+        if spent is not None:
+            self.pace.settle(spent, used.tokens)
+
+    def _watch(self, outcome: Outcome, now: float, *, probe: bool) -> None:
+        """Tell the breaker how it went; it is the endpoint's health that counts, not ours."""
+        if isinstance(outcome, Trouble):
+            self.trouble = outcome
+        if isinstance(outcome, Trouble) and outcome.error is TeacherTransportError:
+            if rest := self.breaker.failed(now, probe=probe):
+                self._ledger.outages += 1
+                words = self.endpoint.hide(outcome.words)
+                log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, words, rest)
+        elif isinstance(outcome, Trouble) and outcome.error is TeacherAuthError:
+            self.breaker.give_up()
+        elif self.breaker.went_well():
+            log.warning("%s: answers again", self.name)
+
+    def _broken(self, broken: Broken, sent_at: float, now: float) -> Trouble:
+        """Count a try without an HTTP answer."""
+        self._ledger.failed += 1
+        self._ledger.possibly_billed += broken.sent
+        if broken.timed_out:
+            self._ledger.timed_out += 1
+            self.places.overloaded(sent_at, now)
+            count = self._ledger.timed_out
+            log.log(_loudness(count), "%s: %s; it may have been billed (%d so far)", self.name, broken, count)
+        return Trouble(str(broken), TeacherTransportError)
+
+    def _judge(self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float) -> Outcome:
+        """Tell an outcome of the request from trouble."""
+        if reply.status >= 300:
+            complaint = complaint_of(reply.status, reply.body)
+            return self._complained(key, body, complaint, reply, sent_at)
+        try:
+            read = completion_of(request, key, reply.body)
+        except NotAnAnswer as error:
+            self._ledger.failed += 1
+            self._ledger.possibly_billed += 1
+            return Trouble(f"the answer cannot be read: {error}", TeacherTransportError)
+        if isinstance(read, Complaint):
+            return self._complained(key, body, read, reply, sent_at)
+        self._ledger.answered += 1
+        self.places.went_well()
+        if wait := spent_wait(reply.headers):
+            self._hold(wait)
+        return self._shape.finish(request, read)
+
+    def _complained(self, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float) -> Outcome:
+        status = complaint.status
+        own_outcome = status not in RETRIED or status == 500  # llama.cpp has said "too long" with 500
+        if own_outcome and (refusal := complaint.refusal):
+            self._ledger.refused += 1
+            words = self.endpoint.hide(complaint.message)
+            return Completion(request=key, finish="refused", refusal=refusal, message=words, usage=Usage(requests=1))
+        if status in (400, 422, 501) and (lesson := self._shape.learn(complaint, body)) is not None:
+            self._ledger.adapted += 1
+            if lesson:
+                log.warning("%s %s", self.name, self.endpoint.hide(lesson))
+            return None
+        if status == 429:
+            self._ledger.throttled += 1
+        else:
+            self._ledger.failed += 1
+        return self._trouble(complaint, reply, sent_at)
+
+    def _trouble(self, complaint: Complaint, reply: Reply, sent_at: float) -> Trouble:
+        status = complaint.status
+        words = f"HTTP {status}: {complaint.message}"
+        if status in (401, 403):
+            return Trouble(words, TeacherAuthError, last=True)
+        if 300 <= status < 400:
+            return Trouble(f"{words}, redirected to {reply.headers.get('Location')}", TeacherRefusedError, last=True)
+        if status not in RETRIED:
+            return Trouble(words, TeacherRefusedError, last=True)
+        error = TeacherRateError if status == 429 else TeacherTransportError
+        if complaint.no_credit:
+            return Trouble(words, error, last=True)
+        wait = asked_wait(reply.headers)
+        if status in OVERLOADED:
+            self.places.overloaded(sent_at, asyncio.get_running_loop().time())
+            if wait is None and status == 429:
+                wait = spent_wait(reply.headers) or None
+            if wait is not None:
+                self._hold(wait)
+        return Trouble(words, error, wait=wait)
+
+    def _hold(self, wait: float) -> None:
+        """Send nothing for so many seconds; what waits longer than the deadline is each request's own error."""
+        if wait <= self._deadline:
+            self.pace.hold(asyncio.get_running_loop().time() + wait)
+
+
+def _loudness(count: int) -> int:
+    """The level at which the n-th event of a kind is logged: the 1st, 10th, 100th ... are for everyone."""
+    return logging.WARNING if str(count).strip("0") == "1" else logging.INFO

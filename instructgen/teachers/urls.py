@@ -1,0 +1,31 @@
+"""Addresses of endpoints: joined with operations, and shown without the secrets that they can hold."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_HOST = "api.openai.com"
+
+
+def host_of(url: str) -> str:
+    """Return the host name of a URL, in lower case."""
+    return urlsplit(url).hostname or ""
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as messages may show it: without user, password and query, which can be secrets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+
+
+def joined(url: str, path: str) -> str:
+    """Return the address of one operation; a query in the base (Azure's api-version) stays at the end.
+
+    Example: joined("https://host/v1/?api-version=1", "/models") -> "https://host/v1/models?api-version=1"
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + path, parts.query, ""))
