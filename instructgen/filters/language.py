@@ -1,0 +1,114 @@
+"""Which language a text is in, and a filter on it.
+
+{"kind": "language", "allow": ["en", "de"]}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field
+
+from instructgen.errors import RecipeError
+from instructgen.filters import Filter, Tools, Verdict
+from instructgen.filters.rated import exchanges
+from instructgen.records import Sample
+
+
+class Detected(NamedTuple):
+    """A language (ISO 639-1) and the detector's share of belief in it, 0..1."""
+
+    language: str
+    confidence: float
+
+
+@cache
+def _ranker() -> Callable[[str], list[tuple[str, float]]] | None:
+    """Return py3langid's ranking function, or `None` when the package is not installed."""
+    try:
+        from py3langid import rank
+    except ImportError:
+        return None
+    return rank  # type: ignore[no-any-return]
+
+
+def detect(text: str) -> Detected | None:
+    """Return the likeliest language of a text; `None` without letters or without py3langid.
+
+    The detector gives a log probability per language; they are normalised over all languages. On texts below some
+    20 characters it guesses with confidence, so callers ask for a length too.
+    Example: detect("Das ist ein deutscher Satz.").language -> "de"
+    """
+    rank = _ranker()
+    if rank is None or not any(letter.isalpha() for letter in text[:200]):
+        return None
+    scores = rank(text[:2_000])
+    best = scores[0][1]
+    total = sum(math.exp(score - best) for _, score in scores)
+    return Detected(scores[0][0], 1 / total)
+
+
+class Language(Filter):
+    """Reject answers in another language than the allowed ones.
+
+    Needs the extra `safety` (py3langid, with its model inside the package).
+    Example: allow=["en"], output="Das ist ein deutscher Satz." -> other_language
+    """
+
+    reasons: ClassVar[dict[str, str]] = {
+        "other_language": "an answer is, with enough confidence, in a language that is not allowed",
+        "mixed_languages": "an answer is in another language than its instruction, which asks for none",
+    }
+
+    kind: Literal["language"] = "language"
+    allow: tuple[str, ...] = Field(
+        default=("en",), description="languages that answers may be in, ISO 639-1; empty = any"
+    )
+    same_as_instruction: bool = Field(
+        default=False, description="answers must be in the instruction's language unless it names a language"
+    )
+    min_confidence: float = Field(default=0.95, ge=0, le=1, description="below this the detector's word is not taken")
+    min_characters: int = Field(default=40, ge=1, description="shorter texts are not judged")
+
+    def prepare(self, tools: Tools) -> Self:
+        """Return a copy. Raises: RecipeError when py3langid is not installed."""
+        if _ranker() is None:
+            raise RecipeError(
+                "filter 'language' needs py3langid, which is not installed: pip install 'instructgen[safety]'"
+            )
+        return super().prepare(tools)
+
+    def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
+        """Return the first answer in a wrong language."""
+        for exchange in exchanges(sample):
+            found = self._sure(exchange.output or "")
+            if found is None:
+                continue
+            evidence: dict[str, Any] = {"language": found.language, "confidence": round(found.confidence, 3)}
+            if self.allow and found.language not in self.allow:
+                return sample.rejected("other_language", **evidence)
+            asked = self._sure(exchange.instruction) if self.same_as_instruction else None
+            if asked and asked.language != found.language and not _names_language(exchange.instruction):
+                return sample.rejected("mixed_languages", asked=asked.language, **evidence)
+        return None
+
+    def flags(self, sample: Sample) -> dict[str, Any]:
+        """Return the language of the last answer, when sure."""
+        rounds = exchanges(sample)
+        found = self._sure((rounds[-1].output or "") if rounds else "")
+        return {"language": found.language, "confidence": round(found.confidence, 3)} if found else {}
+
+    def _sure(self, text: str) -> Detected | None:
+        if len(text) < self.min_characters:
+            return None
+        found = detect(text)
+        return found if found and found.confidence >= self.min_confidence else None
+
+
+def _names_language(instruction: str) -> bool:
+    from instructgen.filters.characters import ASKS_LANGUAGE
+
+    return ASKS_LANGUAGE.search(instruction) is not None
