@@ -62,13 +62,14 @@ def stored_questions(folder):
         store.close()
 
 
-def start(recipe, into, url):
+def start(recipe, into, url, target=TARGET):
     command = [sys.executable, "-m", "instructgen", "generate", str(recipe), "--into", str(into), "--base-url", url]
+    command += ["--target", str(target)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def finish(recipe, into, url):
-    process = start(recipe, into, url)
+def finish(recipe, into, url, target=TARGET):
+    process = start(recipe, into, url, target)
     _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
     return said
@@ -90,14 +91,14 @@ def calm(recipe, tmp_path_factory):
     return into
 
 
-def kills(recipe, into, url, counted, count, chance):
+def kills(recipe, into, url, counted, count, chance, target=TARGET):
     """Start and kill a run `count` times at random points; returns the questions that were asked again in vain."""
     again = []
     while count:
         known = set(stored_questions(into)) if (into / "completions.db").exists() else set()
         before = len(counted.asked)
         counted.at(chance.randrange(1, 12))
-        process = start(recipe, into, url)
+        process = start(recipe, into, url, target)
         while not counted.wake.wait(0.01) and process.poll() is None:
             pass
         time.sleep(chance.random() * 0.02)
@@ -112,14 +113,16 @@ def kills(recipe, into, url, counted, count, chance):
     return again, count
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(24, marks=pytest.mark.full)])
-def test_killed_at_many_points(recipe, calm, tmp_path, count):
+@pytest.mark.parametrize(("count", "target"), [(5, TARGET), pytest.param(24, 400, marks=pytest.mark.full)])
+def test_killed_at_many_points(recipe, tmp_path, count, target):
     """kill -9 in mid-run: the same bytes in the end, and no stored answer is asked for again."""
-    counted, into = Counted(), tmp_path / "run"
+    counted, into, calm = Counted(), tmp_path / "run", tmp_path / "calm"
     with serve(answer=counted, faults=Faults(latency=0.002, tail=0.05, tail_latency=0.05)) as server:
-        again, left = kills(recipe, into, server.url, counted, count, random.Random(count))
+        finish(recipe, calm, server.url, target)
+        counted.asked.clear()
+        again, left = kills(recipe, into, server.url, counted, count, random.Random(count), target)
         known, before = set(stored_questions(into)), len(counted.asked)
-        finish(recipe, into, server.url)
+        finish(recipe, into, server.url, target)
 
     assert left == 0, "the run was over before the last kill"
     assert again == []
