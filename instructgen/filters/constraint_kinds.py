@@ -167,7 +167,10 @@ def json_keys(answer: str, keys: list[str]) -> Outcome:
 
 def csv_columns(answer: str, min: int | None = None, max: int | None = None) -> Outcome:  # noqa: A002
     """Every row of the answer, read as CSV, has the same number of columns, within the range."""
-    rows = [row for row in csv.reader(io.StringIO(unfenced(answer))) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(unfenced(answer))) if row]
+    except csv.Error as error:
+        return str(error)
     widths = {len(row) for row in rows}
     if len(widths) != 1:
         return f"{len(widths)} widths"
@@ -230,7 +233,7 @@ def lowercase(answer: str) -> Outcome:
     return "" if answer.lower() == answer and answer.upper() != answer else "other case"
 
 
-_SMALL = set(["a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "into", "nor", "of", "on", "or", "the", "to", "vs", "with"])
+_SMALL = {"a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "nor", "of", "on", "or", "the", "to", "with"}
 
 
 def title_case(answer: str) -> Outcome:
@@ -342,15 +345,17 @@ KINDS: dict[str, Callable[..., Outcome]] = {
     each.__name__: each
     for each in (
         words, characters, sentences, paragraphs, lines, bullets, items, numbered, hashtags, highlights, headings,
-        placeholders, json_only, json_keys, csv_columns, table, fenced, contains, excludes, frequency, excludes_letter, uppercase, lowercase,
+        placeholders, json_only, json_keys, csv_columns, table, fenced, contains, excludes, frequency, excludes_letter,
+        uppercase, lowercase,
         title_case, starts_with, ends_with, initial, quoted, no_commas, no_digits, question, one_of, opens_with_one_of,
         mentions_one_of, number_only, titled, postscript, alphabetical, language,
     )
 }  # fmt: skip
 """Kind -> its check."""
-COUNTED = set(
-    ["words", "characters", "sentences", "paragraphs", "lines", "bullets", "items", "numbered", "hashtags", "highlights", "headings", "placeholders"]
-)
+COUNTED = {
+    "words", "characters", "sentences", "paragraphs", "lines", "bullets", "items", "numbered", "hashtags", "highlights",
+    "headings", "placeholders",
+}  # fmt: skip
 """Kinds whose only arguments are `min` and `max`."""
 
 
