@@ -83,22 +83,16 @@ def _shares(given: Iterable[str]) -> dict[str, float]:
 
 
 def _facts(path: Path, *, run: bool) -> Any:
-    """Return what is known of how the samples came about: for a run its report, else nothing yet."""
+    """Return what is known of how the samples came about: for a run its report."""
     from instructgen import __version__
     from instructgen.exporters.card import Facts
 
     if not run:
         return Facts(version=__version__)
-    from instructgen.records import digest
+    from instructgen.report import facts
     from instructgen.run import Run
 
-    made = Run(path)
-    return Facts(
-        name=str(made.recipe.get("name") or ""),
-        version=str(made.frozen.get("version") or __version__),
-        recipe=str(made.frozen.get("recipe_hash") or ""),
-        prompts={name: digest(text) for name, text in made.prompts().items()},
-    )
+    return facts(Run(path))
 
 
 def _kept(made: Iterable[Sample | Rejection], unreadable: Counter[str]) -> Iterator[Sample]:
