@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from instructgen.records import Completion, Request
+from instructgen.teachers.prices import Price, listed
 from instructgen.teachers.ledger import Ledger
 
 
@@ -62,11 +63,14 @@ class Teacher(BaseModel):
     """Options of a teacher. `model` names it in request hashes and provenance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    movable: ClassVar[frozenset[str]] = frozenset({"concurrency"})
+    movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "price"})
     """Options that may change between two sittings of one run: they do not decide what is answered."""
     kind: str
     model: str = ""
     concurrency: PositiveInt = Field(default=16, description="requests in flight at once")
+    price: Price | None = Field(
+        default=None, description="US dollars per million tokens, {input, output, ...}; default: the price table"
+    )
 
     @property
     def ordered(self) -> bool:
@@ -77,6 +81,13 @@ class Teacher(BaseModel):
     def places(self) -> int:
         """How many requests the engine may have in flight; batch mode never lets it bind."""
         return self.concurrency
+
+    def known_price(self) -> Price | None:
+        """Return what tokens cost: the option, else the table's price of the model; `None` = unknown."""
+        if self.price is not None:
+            return self.price
+        found = listed(self.model)
+        return found.price if found else None
 
     @property
     def identity(self) -> str:

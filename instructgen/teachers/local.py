@@ -24,6 +24,7 @@ from instructgen.errors import TeacherError
 from instructgen.records import ID_LENGTH
 from instructgen.teachers import Connection, Teacher
 from instructgen.teachers.openai import OpenAITeacher
+from instructgen.teachers.prices import FREE, Price
 from instructgen.teachers.weights import FILE, LICENCE, SHA256, fetch_weights, sha256_of
 
 SILENT = -1
@@ -33,7 +34,7 @@ SILENT = -1
 class LocalTeacher(Teacher):
     """The embedded model, or a GGUF file of the user's."""
 
-    movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "slots", "threads", "timeout"})
+    movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "price", "slots", "threads", "timeout"})
 
     kind: Literal["local"] = "local"
     path: str = Field(default="", description="a GGUF file; empty: the embedded model, fetched on first use")
@@ -63,6 +64,10 @@ class LocalTeacher(Teacher):
             raise TeacherError(
                 f"{self.path}: cannot be read as model: {error.strerror}; expected a GGUF file"
             ) from error
+
+    def known_price(self) -> Price:
+        """Nothing, unless the recipe says otherwise."""
+        return self.price or FREE
 
     @property
     def licence(self) -> str:

@@ -29,6 +29,7 @@ from instructgen.errors import DataError, InstructgenError, MissingAnswer, Recip
 from instructgen.files import iter_rows
 from instructgen.records import Completion, Finish, Record, Request
 from instructgen.teachers import Connection, Sitting, Teacher
+from instructgen.teachers.prices import FREE, Price
 from instructgen.teachers.tokens import estimated
 
 Said = str | Completion
@@ -61,7 +62,7 @@ class Reply(Record):
 class ScriptedTeacher(Teacher):
     """Answers from a function, or from a list in order."""
 
-    movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "replies"})  # a list that ran out may grow
+    movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "price", "replies"})  # a list that ran out may grow
 
     kind: Literal["scripted"] = "scripted"
     replies: str | tuple[str | dict[str, Any], ...] | None = Field(
@@ -96,6 +97,10 @@ class ScriptedTeacher(Teacher):
     def places(self) -> int:
         """One request at a time for a list."""
         return 1 if self.ordered else self.concurrency
+
+    def known_price(self) -> Price:
+        """Nothing, unless the recipe says otherwise."""
+        return self.price or FREE
 
     @property
     def licence(self) -> str:
