@@ -16,8 +16,8 @@ from typing import ClassVar, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from instructgen.records import Completion, Request
-from instructgen.teachers.prices import Price, listed
 from instructgen.teachers.ledger import Ledger
+from instructgen.teachers.prices import Price, listed
 
 
 @dataclass(frozen=True)
