@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from instructgen.cli.convert import convert
 from instructgen.cli.demo import demo
 from instructgen.cli.export import export
 from instructgen.cli.generate import generate
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (init, generate, export, report, why, verify, demo):
+for command in (init, generate, convert, export, report, why, verify, demo):
     app.command()(command)
 app.command("list")(list_)
 

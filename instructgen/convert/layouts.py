@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from instructgen.convert.values import columns_of
+
 NLI = ("entailment", "neutral", "contradiction")
 SENTIMENT = ("negative", "positive")
 NO_YES = ("no", "yes")
@@ -33,9 +35,7 @@ class Layout:
     @property
     def columns(self) -> frozenset[str]:
         """The columns that must be there."""
-        used = {
-            part.split(".")[0] for path in self.roles.values() if not path.startswith("=") for part in path.split("+")
-        }
+        used = {column for path in self.roles.values() for column in columns_of(path)}
         return frozenset(used | set(self.marks))
 
 
@@ -67,7 +67,8 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout("race", "mcq", "question=question choices=options label=answer context=article"),
     _layout("mmlu", "mcq", "question=question choices=choices label=answer"),
     _layout("piqa", "mcq", "question=goal choices=sol1+sol2 label=label"),
-    _layout("cosmos_qa", "mcq", "question=question choices=answer0+answer1+answer2+answer3 label=label context=context"),
+    _layout("cosmos_qa", "mcq", "question=question choices=answer0+answer1+answer2+answer3 label=label "
+            "context=context"),
     _layout("letters", "mcq", "question=question choices=A+B+C+D label=answer"),
     _layout("social_i_qa", "mcq", "question=question choices=answerA+answerB+answerC label=label context=context"),
     _layout("squad", "extractive_qa", "context=context question=question answers=answers.text"),
@@ -86,7 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout("billsum", "summarisation", "text=text summary=summary title=title"),
     _layout("news titles", "title", "text=text title=title"),
     _layout("xsum titles", "title", "text=document title=title"),
-    _layout("jfleg", "grammar", "text=sentence corrected=corrections"),
+    _layout("jfleg", "grammar", "text=sentence corrected=corrections[0]"),
     _layout("coedit", "grammar", "text=src corrected=tgt"),
     _layout("conll", "ner", "text=tokens spans=tokens/ner_tags"),
     _layout("conll tags", "ner", "text=tokens spans=tokens/tags"),

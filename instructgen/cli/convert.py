@@ -1,0 +1,200 @@
+"""`instructgen convert`: an existing dataset into samples, through the template bank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from instructgen.cli.shown import say, shown_errors
+
+if TYPE_CHECKING:
+    from instructgen.convert.conversion import Conversion
+    from instructgen.convert.mapping import Mapping
+    from instructgen.convert.sources import Source
+    from instructgen.convert.write import Counts
+
+
+def convert(
+    into: Annotated[Path, typer.Option("--into", help="Folder to write: new, empty, or an earlier conversion.")],
+    dataset: Annotated[
+        str | None, typer.Argument(help="File (Parquet, CSV, TSV, JSON, JSONL), HF folder, or Hub id.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option("--task", help="Task type of the bank (sentiment, nli, ...), or a pack's path.")
+    ] = "",
+    mapping: Annotated[str, typer.Option("--map", help="Role=column pairs: text=sentence,label=stars.")] = "",
+    labels: Annotated[str, typer.Option("--labels", help="Names of the classes: 0=negative,1=positive.")] = "",
+    split: Annotated[str | None, typer.Option("--split", help="Split to read (default: train).")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="Config of a Hub dataset.")] = None,
+    columns: Annotated[
+        str, typer.Option("--columns", help="Names of the fields of a CSV or TSV file without header.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rows to read at most.")] = None,
+    templates: Annotated[str, typer.Option("--templates", help="Templates to use, by name; default: all.")] = "",
+    each: Annotated[str, typer.Option("--each", help="`one` template a row, drawn, or `all` that fit.")] = "one",
+    options: Annotated[
+        str, typer.Option("--options", help="Weights of option lists: letters=1,plain=1,none=1.")
+    ] = "letters=1,plain=1,none=1",
+    inverted: Annotated[float, typer.Option("--inverted", min=0, help="Weight of inverted templates; others 1.")] = 0.3,
+    shots: Annotated[float, typer.Option("--shots", min=0, max=1, help="Share of samples with worked examples.")] = 0.0,
+    most_shots: Annotated[int, typer.Option("--most-shots", min=1, help="Most worked examples.")] = 5,
+    fixed_shots: Annotated[
+        bool, typer.Option("--fixed-shots", help="Always the same number of worked examples.")
+    ] = False,
+    shot_budget: Annotated[int, typer.Option("--shot-budget", min=1, help="Tokens of examples and question.")] = 1920,
+    shots_as: Annotated[str, typer.Option("--shots-as", help="`text` or earlier `turns`.")] = "text",
+    cot: Annotated[
+        float, typer.Option("--cot", min=0, max=1, help="Share of rows with a rationale that reason first.")
+    ] = 0.0,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", help="A tokenizer.json; default: an estimate.")
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="Language of the dataset's text (BCP 47).")] = "",
+    seed: Annotated[int, typer.Option("--seed", help="Decides every draw.")] = 0,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A recipe with a `mixture`, in place of DATASET.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Put an existing dataset into words: which column is what is worked out, shown, and asked where it is not plain."""
+    given = {
+        "seed": seed, "each": each, "templates": _names(templates), "inverted": inverted, "cot": cot,
+        "options": {mode: _number("--options", mode, weight) for mode, weight in _pairs("--options", options).items()},
+        "shots": {"share": shots, "fixed": fixed_shots, "most": most_shots, "budget": shot_budget,
+                  "layout": shots_as},
+    }  # fmt: skip
+    with shown_errors():
+        if recipe is not None:
+            _mixture(recipe, into, overwrite=overwrite, as_json=as_json)
+            return
+        if not dataset or not task:
+            raise typer.BadParameter("give DATASET and --task, or --recipe with a mixture")
+        from instructgen.convert.bank import find_pack
+        from instructgen.convert.conversion import Conversion
+        from instructgen.convert.sources import open_source
+        from instructgen.convert.tokens import counter
+
+        source = open_source(dataset, split, config, _names(columns) or None)
+        found = _mapping(find_pack(task), source, _pairs("--map", mapping), _labels(labels))
+        work = Conversion(source, found, _checked(given), counter(tokenizer), limit, language)
+        _show(work)
+        about = {"dataset": dataset, "split": split, "task": task, "map": found.roles, "classes": found.values,
+                 "labels": found.labels, "options": work.options.model_dump(mode="json"), "limit": limit}  # fmt: skip
+        _write(work.run(), into, about, overwrite=overwrite, as_json=as_json)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    pairs = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if part.strip() and not equals:
+            raise typer.BadParameter(f"{option}: {part.strip()!r} is not NAME=VALUE")
+        if part.strip():
+            pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _labels(text: str) -> dict[str, str] | None:
+    if "=" in text or not text:
+        return _pairs("--labels", text) or None
+    return {str(number): name for number, name in enumerate(_names(text))}
+
+
+def _number(option: str, name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: {name}={text!r} is not a number") from error
+
+
+def _checked(given: dict[str, Any]) -> Any:
+    from pydantic import ValidationError
+
+    from instructgen.convert.conversion import Options
+
+    try:
+        return Options.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = "-".join(str(part) for part in problem["loc"])
+        raise typer.BadParameter(f"--{place}: {problem['msg']} (found {problem['input']!r})") from error
+
+
+def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str, str] | None) -> Mapping:
+    """Return the mapping; ask for what stays open when a person is there."""
+    import sys
+
+    from instructgen.convert.mapping import Unsure, choose
+
+    rows = [row for _, row in source.head]
+    while True:
+        try:
+            return choose(pack, source.columns, rows, given, source.class_names, labels)
+        except Unsure as unsure:
+            if not sys.stdin.isatty():
+                raise
+            say(str(unsure))
+            for question in unsure.questions:
+                given[question.role] = typer.prompt(f"Which column is {question.role} ({question.about})?", err=True)
+            if not unsure.questions:
+                labels = _labels(typer.prompt("Names of the classes, as VALUE=NAME,...", err=True))
+
+
+def _show(work: Conversion) -> None:
+    """Print the mapping and three examples, before anything is written."""
+    say(f"{work.source.name}: task {work.mapping.pack.task}, {len(work.renderers)} templates")
+    for shown in work.mapping.shown():
+        say(shown)
+    for number, row in enumerate(work.examples(), 1):
+        say(f"--- example {number} ({row['provenance']['template']})")
+        for turn in row["turns"]:
+            say(f"[{turn['role']}] {_short(turn['content'])}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 600 else f"{text[:400]} [... {len(text) - 500} characters ...] {text[-100:]}"
+
+
+def _write(outcomes: Any, into: Path, about: dict[str, Any], *, overwrite: bool, as_json: bool) -> None:
+    import orjson
+
+    from instructgen.convert.write import write
+
+    counts = write(outcomes, into, about, overwrite=overwrite, progress=_progress())
+    if as_json:
+        typer.echo(orjson.dumps(counts.as_json()).decode())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.rejected.most_common())
+    say(f"{into}: {counts.accepted:,} samples in samples.jsonl; {counts.rejected.total():,} rejected"
+        f"{f' ({reasons})' if reasons else ''}; {counts.seconds:.1f} s")  # fmt: skip
+
+
+def _progress() -> Any:
+    """Return what says, every 5 seconds of work, how far it is."""
+    said = [0.0]
+
+    def tell(counts: Counts) -> None:
+        if counts.seconds - said[0] >= 5:
+            said[0] = counts.seconds
+            rate = counts.parsed / counts.seconds
+            say(
+                f"{counts.parsed:,} rows: {counts.accepted:,} accepted, {counts.rejected.total():,} rejected, {rate:,.0f}/s"
+            )
+
+    return tell
+
+
+def _mixture(recipe: Path, into: Path, *, overwrite: bool, as_json: bool) -> None:
+    from instructgen.convert.mixing import load_mixture
+
+    mixture = load_mixture(recipe)
+    plan = mixture.plan()
+    for shown in plan.shown():
+        say(shown)
+    _write(plan.run(), into, plan.about(), overwrite=overwrite, as_json=as_json)

@@ -1,0 +1,33 @@
+r"""Chain of thought: a rationale column put before the answer, and the answer found again behind it.
+
+think("How many?", "12", "3 rows of 4 make 12.", rng)
+-> ("How many?\n\nThink step by step, then give the answer.", "3 rows of 4 make 12.\nSo the answer is 12.")
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+CUES = (
+    "Think step by step, then give the answer.",
+    "Explain your reasoning before you answer.",
+    "Work it out first, and end with the answer.",
+    "Give the reasons, then the answer.",
+    "Let us reason about this before we conclude.",
+)
+CLOSINGS = ("So the answer is {}.", "The answer is {}.", "Therefore: {}", "Answer: {}")
+_CLOSING = re.compile(r"^(?:So the answer is|The answer is|Therefore:|Answer:) (.+?)\.?$", re.DOTALL)
+
+
+def think(asked: str, answer: str, rationale: str, rng: Random) -> tuple[str, str]:
+    """Return the input with a cue, and a target that reasons and then answers. Two draws."""
+    cue = CUES[int(rng.random() * len(CUES))]
+    closing = CLOSINGS[int(rng.random() * len(CLOSINGS))]
+    return f"{asked}\n\n{cue}", f"{rationale.strip()}\n{closing.format(answer)}"
+
+
+def conclusion(target: str) -> str | None:
+    r"""Return the answer at the end of a reasoned target, or `None`. Example: "...\nThe answer is 12." -> "12"."""
+    found = _CLOSING.match(target.rpartition("\n")[2])
+    return found[1] if found else None
