@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-full bench lint format clean
+.PHONY: demo test test-full test-wheel bench lint format clean
 
 demo: $(READY)
 	$(BIN)/instructgen demo --into data/demo
@@ -13,6 +13,9 @@ test: $(READY)
 
 test-full: $(READY)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-wheel: $(READY)
+	tests/wheel_check.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .
