@@ -13,7 +13,7 @@ the answer by chat.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
@@ -36,6 +36,7 @@ from instructgen.records import Completion, Draft, Params, Rejection, Request, S
 
 BYTES_PER_TOKEN = 16
 """No tokeniser in use packs ordinary prose this tightly; bounds what a reply of n tokens adds to a later prompt."""
+Draw = Callable[[int, Random], list[Shot]]
 _YES = re.compile(r"\W*yes\b", re.IGNORECASE)
 
 
@@ -45,8 +46,13 @@ class ShortForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(default=0.7, ge=0, le=2, description="sampling temperature of the instruction")
+    top_p: float = Field(default=0.9, gt=0, le=1, description="nucleus of the instruction")
+    shot_chars: PositiveInt = Field(default=120, description="most characters of a task shown as an example")
     max_tokens: PositiveInt = Field(default=64, description="most tokens of an instruction")
     answer_temperature: float = Field(default=0.3, ge=0, le=2, description="sampling temperature of the answer")
+    answer_frequency_penalty: float = Field(
+        default=0.3, ge=-2, le=2, description="keeps a small model's answer from going in circles"
+    )
     answer_tokens: PositiveInt = Field(default=256, description="most tokens of an answer")
 
 
@@ -165,14 +171,21 @@ class SelfInstruct(Generator):
     def _shots(self, pool: PoolView, rng: Random) -> list[Shot]:
         """Draw machine instructions up to `machine_shots`, seeds in the places that are left: 8+0, 7+1, then 6+2."""
         total = self.seed_shots + self.machine_shots
-        if self.classification_seeds_only:
-            every = pool.draw_machine(pool.machine_count, rng), pool.draw_seeds(pool.seed_count, rng)
-            machine, seeds = ([shot for shot in shots if shot.is_classification] for shots in every)
-            machine = machine[: self.machine_shots]
-        else:
-            machine = pool.draw_machine(self.machine_shots, rng)
-            seeds = pool.draw_seeds(total - len(machine), rng)
-        return shuffled([*machine, *seeds[: total - len(machine)]], rng)
+        machine = self._draw(pool.draw_machine, pool.machine_count, self.machine_shots, rng)
+        seeds = self._draw(pool.draw_seeds, pool.seed_count, total - len(machine), rng)
+        return shuffled([*machine, *seeds], rng)
+
+    def _draw(self, draw: Draw, count: int, k: int, rng: Random) -> list[Shot]:
+        """Draw `k` of `count` shots; where not every shot suits the prompt, all are drawn and sifted."""
+        if self.form == "full" and not self.classification_seeds_only:
+            return draw(k, rng)
+        return [shot for shot in draw(count, rng) if self._fits(shot)][:k]
+
+    def _fits(self, shot: Shot) -> bool:
+        """Tell whether a shot suits the prompt; the short form shows short tasks without input only."""
+        if self.form == "short" and (shot.input or len(shot.instruction) > self.short.shot_chars):
+            return False
+        return shot.is_classification or not self.classification_seeds_only
 
     def _invent(self, shots: Sequence[Shot]) -> Request:
         end = len(shots) + self.ideas + 1
@@ -311,13 +324,22 @@ class SelfInstruct(Generator):
         return [sample]
 
     def _invent_short(self, shots: Sequence[Shot]) -> Request:
-        params = Params(temperature=self.short.temperature, max_tokens=self.short.max_tokens, stop=("\n",))
+        params = Params(
+            temperature=self.short.temperature,
+            top_p=self.short.top_p,
+            max_tokens=self.short.max_tokens,
+            stop=("\n",),
+        )
         return Request.from_prompt(
             "self_instruct.invent_short", mode="text", params=params, shots=shown(shots, self.shot_bytes)
         )
 
     def _answer_short(self, instruction: str) -> Request:
-        params = Params(temperature=self.short.answer_temperature, max_tokens=self.short.answer_tokens)
+        params = Params(
+            temperature=self.short.answer_temperature,
+            frequency_penalty=self.short.answer_frequency_penalty,
+            max_tokens=self.short.answer_tokens,
+        )
         return Request.from_prompt("self_instruct.answer_short", params=params, instruction=instruction)
 
 

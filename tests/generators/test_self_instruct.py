@@ -261,13 +261,22 @@ def test_text_endpoint_sends_raw_completions():
 
 
 def test_short_form_completes_then_chats():
-    """The instruction is a raw completion of a list of shots, the answer one chat turn that holds it alone."""
+    """The instruction is a raw completion of a list of shots, the answer a chat whose user turn is the instruction."""
     played = story(" Name a river. ", " The Po.\n", form="short")
 
     assert [request.mode for request in played.requests] == ["text", "chat"]
-    assert [turn.content for turn in played.requests[1].messages] == ["Name a river."]
+    assert [turn.role for turn in played.requests[1].messages] == ["system", "user"]
+    assert played.requests[1].messages[1].content == "Name a river."
     assert [(s.instruction, s.output, s.provenance.draft) for s in played.samples] == [("Name a river.", "The Po.", 0)]
     assert tuple(request.hash for request in played.requests) == played.samples[0].provenance.requests
+
+
+def test_short_form_shows_short_tasks_without_input():
+    """A task whose input the list cannot show, or a long one, would teach a small model nonsense."""
+    seeds = [make_seed("Plain task."), make_seed("Task with input.", input="x"), make_seed("Long " * 30)]
+    prompt = story(" A.", "B", form="short", view=make_view(seeds)).requests[0].text
+
+    assert prompt.splitlines()[1:] == ["- Plain task.", "-"]
 
 
 @pytest.mark.parametrize(
