@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from instructgen.errors import MissingAnswer
+from instructgen.errors import MissingAnswer, TeacherError
 from instructgen.prompts import Prompts
 from instructgen.records import Completion, Request, SlotBound, Usage, digest
 from instructgen.store import Store
@@ -38,11 +38,13 @@ class Gate:
     """Concurrency places, given to the lowest slot first. `size` is asked again at every turn: it may adapt."""
 
     def __init__(self, size: Callable[[], int]) -> None:
-        self._size, self._taken, self._count = size, 0, 0
+        self._size, self._taken, self._count, self._closed = size, 0, 0, False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
     async def enter(self, slot: int) -> None:
-        """Wait for a place."""
+        """Wait for a place. Raises: CancelledError when the gate is closed, now or while waiting."""
+        if self._closed:
+            raise asyncio.CancelledError
         if self._taken < self._size() and not self._waiting:
             self._taken += 1
             return
@@ -65,8 +67,9 @@ class Gate:
                 self._taken += 1
                 turn.set_result(None)
 
-    def clear(self) -> None:
-        """Send everyone home who still waits."""
+    def close(self) -> None:
+        """Let nobody in any more; whoever waits goes home."""
+        self._closed = True
         for _, _, turn in self._waiting:
             turn.cancel()
         self._waiting.clear()
@@ -154,6 +157,9 @@ class Purchases:
                     completion = completion.model_copy(update={"request": key})
                 await self._store.put(key, request, completion)
                 self.bought += 1
+            except TeacherError:
+                self.stop()  # the run will end: nobody else is to ask what cannot be answered
+                raise
             finally:
                 self._gate.leave()
         finally:
@@ -161,7 +167,7 @@ class Purchases:
 
     def stop(self) -> None:
         """Start nothing new."""
-        self._gate.clear()
+        self._gate.close()
 
     async def land(self) -> None:
         """Let what is in flight land in the store."""

@@ -1,0 +1,200 @@
+"""Wrong set-ups through the command line: one message that names place, value, expectation and next move; exit 1."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from instructgen.cli import app
+from tests.servers.faults import Faults
+from tests.servers.openai_server import serve
+
+PRACTICE = "{kind: scripted, function: 'instructgen.teachers.practice:answer'}"
+
+
+def run(*arguments):
+    done = CliRunner().invoke(app, [str(part) for part in arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def recipe(folder, text):
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def generate_with(folder, text, *more):
+    return run("generate", recipe(folder, text), "--into", folder / "run", *more)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\nfilter: []", ["filter", "did you mean 'filters'"]),
+        (
+            f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\nfilters: [{{kind: rouge, treshold: 0.7}}]",
+            ["filters[0].treshold", "did you mean 'threshold'"],
+        ),
+        (
+            f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\nfilters: [{{kind: rouge, threshold: 7}}]",
+            ["filters[0].threshold is 7", "expected", "did you mean 0.7"],
+        ),
+        (f"teacher: {PRACTICE}\ngenerator: {{kind: self_instuct}}", ["generator.kind", "did you mean 'self_instruct'"]),
+        (f"teacher: {PRACTICE}\ngenerator: {{kind: alpaca}}\ntarget: lots", ["target is 'lots'", "expected"]),
+        ("generator: {kind: alpaca}", ["teacher is missing"]),
+        (f"teacher: {PRACTICE}\ngenerator: alpaca\nexport: {{splits: {{test: 1.5}}}}", ["export.splits.test is 1.5"]),
+        (f"teacher: {PRACTICE}\ngenerator: alpaca\nexport: {{formats: [alpacca]}}", ["did you mean 'alpaca'"]),
+        (f"teacher: {PRACTICE}\ngenerator: {{kind: alpaca}}\nprompts: nowhere", ["nowhere: no such folder"]),
+        ("teacher: [unclosed", ["not YAML"]),
+        ("- a\n- list", ["expected keys and values"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_recipe_is_told_in_one_message(tmp_path, text, expected):
+    """The key, its value, what was expected, and the nearest right one."""
+    code, said = generate_with(tmp_path, text)
+
+    assert code == 1
+    assert said.count("Error:") == 1
+    assert "recipe.yaml" in said or "nowhere" in said
+    for part in expected:
+        assert part in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_seeds_problems_reach_the_user(tmp_path):
+    """Missing, empty and broken seeds files are told with file and line."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\nseeds: mine.jsonl"
+    code, said = generate_with(tmp_path, text)
+    assert (code, "mine.jsonl" in said) == (1, True)
+    (tmp_path / "mine.jsonl").write_text("")
+    code, said = generate_with(tmp_path, text)
+    assert (code, "mine.jsonl" in said) == (1, True)
+    good = [json.dumps({"instruction": f"Say the number {i} in words.", "input": "", "output": "x"}) for i in range(20)]
+    good[16] = '{"instruction": '
+    (tmp_path / "mine.jsonl").write_text("\n".join(good))
+    code, said = generate_with(tmp_path, text)
+
+    assert code == 1
+    assert "mine.jsonl:17" in said
+
+
+def test_a_run_of_another_recipe_names_the_differing_keys(tmp_path):
+    """The target may change, the seed may not."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 5\nwindow: 4\nseed: 7"
+    assert generate_with(tmp_path, text)[0] == 0
+    assert generate_with(tmp_path, text, "--target", 8)[0] == 0
+    code, said = generate_with(tmp_path, text, "--seed", 8)
+
+    assert code == 1
+    assert "seed: 7 -> 8" in said
+    assert "target" not in said.partition("Error:")[2]
+
+
+def test_a_foreign_directory_is_refused(tmp_path):
+    """A folder with other content is not written into, unless told to."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 3\nwindow: 1"
+    code, said = generate_with(tmp_path, text)
+
+    assert code == 1
+    assert "--overwrite" in said
+    assert (tmp_path / "run" / "thesis.txt").exists()
+
+
+def test_a_path_below_a_file_is_unwritable(tmp_path):
+    """Not even root can make a folder below a file."""
+    (tmp_path / "file").write_text("")
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}"
+    code, said = run("generate", recipe(tmp_path, text), "--into", tmp_path / "file" / "run")
+
+    assert code == 1
+    assert "cannot be written" in said
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path):
+    """With a file size limit in place of a full disk: exit 1, one message; with room again, the run goes on."""
+    text = (
+        f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 300\nwindow: 16\nfilters: [{{kind: rouge}}]"
+    )
+    path = recipe(tmp_path, text)
+    command = [sys.executable, "-m", "instructgen", "generate", str(path), "--into", str(tmp_path / "run")]
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        # The kernel also sends a signal, whose default is to end the process; Python ignores it already.
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("Error:") == 1
+    assert "Traceback" not in done.stderr
+    code, said = run("generate", path, "--into", tmp_path / "run")
+    assert code == 0, said
+    assert run("verify", tmp_path / "run")[0] == 0
+
+
+def openai(url, model="m"):
+    return (
+        f"teacher: {{kind: openai, model: {model}, base_url: '{url}', deadline: 1}}\ngenerator: {{kind: self_instruct}}"
+    )
+
+
+def test_a_missing_key_names_the_variable(tmp_path):
+    """api.openai.com without a key: which variable to set; nothing is sent."""
+    code, said = generate_with(
+        tmp_path, "teacher: {kind: openai, model: gpt-4.1-mini}\ngenerator: {kind: self_instruct}"
+    )
+
+    assert code == 1
+    assert "OPENAI_API_KEY" in said
+
+
+def test_a_wrong_model_names_endpoint_model_and_the_servers_words(tmp_path):
+    """404 is not retried."""
+    with serve(faults=Faults(models=("real-model",))) as server:
+        code, said = generate_with(tmp_path, openai(server.url, "wrong-model"))
+
+    assert code == 1
+    assert server.url.removeprefix("http://") in said
+    assert "wrong-model" in said
+    assert "does not exist" in said
+    assert server.bill.requests <= 16
+
+
+def test_a_wrong_key_is_not_retried(tmp_path, monkeypatch):
+    """401 stops the run at once."""
+    monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+    with serve(faults=Faults(key="right")) as server:
+        code, said = generate_with(tmp_path, openai(server.url))
+
+    assert code == 1
+    assert "wrong" not in said.partition("Error:")[2].partition("key")[0]
+    assert server.bill.requests <= 16
+
+
+def test_a_server_that_speaks_html_is_quoted(tmp_path):
+    """A proxy's error page in place of JSON: retried until the deadline, then quoted; slots stay open."""
+    with serve(faults=Faults(html=1.0, spared_after=10_000)) as server:
+        code, said = generate_with(tmp_path, openai(server.url))
+
+    assert code == 1
+    assert "<!doctype html>" in said.lower() or "<html" in said.lower()
+    assert (tmp_path / "run" / "decisions.jsonl").stat().st_size == 0
+
+
+@pytest.mark.parametrize("command", [["report"], ["why", "abc"], ["verify"]])
+def test_commands_on_what_is_no_run(tmp_path, command):
+    """report, why and verify of a folder that is no run say what a run is."""
+    code, said = run(command[0], tmp_path, *command[1:])
+
+    assert code == 1
+    assert "is not a run" in said
+
+
+def test_usage_errors_are_exit_2():
+    """An unknown option is the command line's own matter."""
+    assert run("generate", "--no-such-option")[0] == 2
