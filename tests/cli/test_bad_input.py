@@ -138,9 +138,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path):
 
 
 def openai(url, model="m"):
-    return (
-        f"teacher: {{kind: openai, model: {model}, base_url: '{url}', deadline: 1}}\ngenerator: {{kind: self_instruct}}"
-    )
+    return f"teacher: {{kind: openai, model: {model}, base_url: '{url}', deadline: 1, concurrency: 4}}\ngenerator: {{kind: self_instruct}}"
 
 
 def test_a_missing_key_names_the_variable(tmp_path):
@@ -162,7 +160,7 @@ def test_a_wrong_model_names_endpoint_model_and_the_servers_words(tmp_path):
     assert server.url.removeprefix("http://") in said
     assert "wrong-model" in said
     assert "does not exist" in said
-    assert server.bill.requests <= 16
+    assert server.bill.requests <= 4
 
 
 def test_a_wrong_key_is_not_retried(tmp_path, monkeypatch):
@@ -173,7 +171,7 @@ def test_a_wrong_key_is_not_retried(tmp_path, monkeypatch):
 
     assert code == 1
     assert "wrong" not in said.partition("Error:")[2].partition("key")[0]
-    assert server.bill.requests <= 16
+    assert server.bill.requests <= 4
 
 
 def test_a_server_that_speaks_html_is_quoted(tmp_path):
