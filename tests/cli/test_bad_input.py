@@ -138,7 +138,8 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path):
 
 
 def openai(url, model="m"):
-    return f"teacher: {{kind: openai, model: {model}, base_url: '{url}', deadline: 1, concurrency: 4}}\ngenerator: {{kind: self_instruct}}"
+    options = f"kind: openai, model: {model}, base_url: '{url}', deadline: 1, concurrency: 4"
+    return f"teacher: {{{options}}}\ngenerator: {{kind: self_instruct}}"
 
 
 def test_a_missing_key_names_the_variable(tmp_path):
