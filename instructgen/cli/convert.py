@@ -59,7 +59,7 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Put an existing dataset into words: which column is what is worked out, shown, and asked where it is not plain."""
+    """Put an existing dataset into words: what each column is, is worked out, shown, and asked if unclear."""
     given = {
         "seed": seed, "each": each, "templates": _names(templates), "inverted": inverted, "cot": cot,
         "options": {mode: _number("--options", mode, weight) for mode, weight in _pairs("--options", options).items()},
@@ -183,9 +183,8 @@ def _progress() -> Any:
         if counts.seconds - said[0] >= 5:
             said[0] = counts.seconds
             rate = counts.parsed / counts.seconds
-            say(
-                f"{counts.parsed:,} rows: {counts.accepted:,} accepted, {counts.rejected.total():,} rejected, {rate:,.0f}/s"
-            )
+            kept, lost = counts.accepted, counts.rejected.total()
+            say(f"{counts.parsed:,} rows: {kept:,} accepted, {lost:,} rejected, {rate:,.0f} rows/s")
 
     return tell
 

@@ -115,7 +115,7 @@ class Conversion:
 
     def _provenance_of(self, renderer: Renderer) -> dict[str, Any]:
         compiled = renderer.compiled
-        known = {"source": self.source.name, "template": compiled.id, "licence": self.source.licence,
+        known = {"source": self.source.name, "source_id": "?", "template": compiled.id, "licence": self.source.licence,
                  "language": self.language or compiled.language}  # fmt: skip
         return {key: value for key, value in known.items() if value}
 

@@ -111,11 +111,17 @@ class Mapping:
         if unused:
             lines.append(f"  not there: {', '.join(unused)}")
         if self.labels is not None:
-            said = ", ".join(
-                f"{value}={self.labels[at]}" for value, at in sorted(self.values.items(), key=lambda p: p[1])
-            )
+            said = ", ".join(f"{value}={self.labels[at]}" for value, at in self._spellings())
             lines.append(f"  classes: {said}")
         return lines
+
+    def _spellings(self) -> list[tuple[str, int]]:
+        """Return the first spelling of each class that differs from its name, or else the name."""
+        found: dict[int, str] = {}
+        for value, position in self.values.items():
+            if self.labels is not None and value != self.labels[position]:
+                found.setdefault(position, value)
+        return [(found.get(position, name), position) for position, name in enumerate(self.labels or ())]
 
 
 def spelled(value: Any) -> str:
