@@ -53,7 +53,7 @@ class Prompts:
         text = self._fill(request.prompt, request.variables)
         if request.mode == "text":
             return request.model_copy(update={"text": text})
-        return request.model_copy(update={"messages": _turns(text)})
+        return request.model_copy(update={"messages": (*_turns(text), *request.following), "following": ()})
 
     def _text(self, name: str) -> str:
         if name not in self.texts:

@@ -110,6 +110,8 @@ class Step(Record):
     text: str
     rating: int | None = None
     alternatives: tuple[Step, ...] = ()
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keys of the source step that have no field here (flags, its place among the alternatives)."""
 
 
 class Media(Record):
@@ -316,6 +318,8 @@ class Request(Record):
     mode: Literal["chat", "text"] = "chat"
     """`text` is raw completion of one string, without a chat template."""
     messages: tuple[Turn, ...] = ()
+    following: tuple[Turn, ...] = ()
+    """Chat turns to put behind the rendered prompt: its answer, and what to say to that."""
     text: str = ""
     params: Params = Field(default_factory=Params)
     answer_schema: dict[str, JsonValue] | None = None

@@ -14,12 +14,15 @@ from typing import Any
 import orjson
 
 from instructgen.records import Completion, Request
+from instructgen.teachers.tokens import SCHEMA_WORDS
 from instructgen.teachers.wire import Complaint, body_of
 
 OPTIONAL = (
     "temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias", "logprobs",
+    "response_format",
 )  # fmt: skip
-"""Parameters that an answer can do without. Never the output limit: money hangs on it, so it is only respelled."""
+"""Parameters that an answer can do without: stops are applied by us, a schema is said in the prompt. Never the output
+limit: money hangs on it, so it is only respelled."""
 _SPELLINGS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _REFUSING = re.compile(
     r"unsupported|not? support|does ?n.t support|unknown|unrecognized|unexpected|extra (?:inputs|fields)|not permitted"
@@ -27,6 +30,8 @@ _REFUSING = re.compile(
     r"|invalid (?:parameter|argument|field)",
     re.IGNORECASE,
 )
+_ABOUT_FORMAT = re.compile(r"response[_ ]format|json[_ ]schema", re.IGNORECASE)
+"""Groq and DeepSeek refuse it in words of their own, OpenAI also refuses single schemas."""
 _REFUSING_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
 
 
@@ -46,6 +51,8 @@ class Adaptation:
             body[self._limit_name] = body.pop("max_tokens")
         for name in self.dropped:
             body.pop(name, None)
+        if request.answer_schema is not None and "response_format" not in body:
+            _say_schema(body, request.answer_schema)
         return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
 
     def learn(self, complaint: Complaint, body: bytes) -> str | None:
@@ -53,9 +60,11 @@ class Adaptation:
 
         Returns what to tell the user, once; "" when another request in flight has already taught us.
         """
+        sent: dict[str, Any] = orjson.loads(body)
+        if "response_format" in sent and _ABOUT_FORMAT.search(f"{complaint.param} {complaint.message}"):
+            return self._without_format(complaint.message)
         if not (_REFUSING.search(complaint.message) or complaint.code in _REFUSING_CODES):
             return None
-        sent: dict[str, Any] = orjson.loads(body)
         for name in self._named(complaint, sent):
             if name in _SPELLINGS:
                 return self._respell(name)
@@ -65,6 +74,11 @@ class Adaptation:
             ours = "; we cut the answers at it ourselves" if name == "stop" else ""
             return f"does not take {name!r} ({complaint.message}); left out from now on{ours}"
         return None
+
+    def _without_format(self, why: str) -> str:
+        known = "response_format" in self.dropped
+        self.dropped.add("response_format")
+        return "" if known else f"takes no 'response_format' ({why}); the prompt says the schema from now on"
 
     def _respell(self, name: str) -> str | None:
         if name != self._limit_name:
@@ -84,6 +98,17 @@ class Adaptation:
         found = [(match.start(), name) for name in present if (match := re.search(rf"\b{name}\b", complaint.message))]
         return [name for _, name in sorted(found)]
 
+    def notice(self, request: Request, completion: Completion) -> str | None:
+        """Learn from an answer: what was to be JSON and, though complete, begins like none, came without constraint.
+
+        Some servers ignore `response_format` silently. Returns what to tell the user, once.
+        """
+        if request.answer_schema is None or "response_format" in self.dropped or request.mode == "text":
+            return None
+        if completion.finish != "stop" or completion.refusal or completion.content.lstrip()[:1] in '{["-0123456789tfn':
+            return None
+        return self._without_format("its answers do not follow it")
+
     def finish(self, request: Request, completion: Completion) -> Completion:
         """Apply to an answer what was left out of the question: the stops."""
         if "stop" not in self.dropped or not request.params.stop:
@@ -93,3 +118,17 @@ class Adaptation:
         if not places:
             return completion
         return completion.model_copy(update={"content": text[: min(places)], "finish": "stop"})
+
+
+def _say_schema(body: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Put the schema behind the prompt: behind the last user message, or the text."""
+    words = SCHEMA_WORDS + orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
+    if "messages" not in body:
+        body["prompt"] += words
+        return
+    messages = body["messages"]
+    last = max((n for n, message in enumerate(messages) if message["role"] == "user"), default=None)
+    if last is None:
+        messages.append({"role": "user", "content": words.strip()})
+    else:
+        messages[last] = messages[last] | {"content": messages[last]["content"] + words}

@@ -204,6 +204,8 @@ class Route:
         self.places.went_well()
         if wait := spent_wait(reply.headers):
             self._hold(wait)
+        if lesson := self._shape.notice(request, read):
+            log.warning("%s %s", self.name, lesson)
         return self._shape.finish(request, read)
 
     def _complained(self, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float) -> Outcome:

@@ -13,13 +13,15 @@ MESSAGE_TOKENS = 16
 headers 6, and some templates add a date line or a default system message once, for which REQUEST_TOKENS stands."""
 REQUEST_TOKENS = 64
 """Upper bound of what a template adds once a request: a default system message, the opening of the answer."""
+SCHEMA_WORDS = "\n\nAnswer with one JSON value that fits this JSON schema, and with nothing else:\n"
+"""What the prompt says before a schema, for endpoints that have no parameter for it."""
 BYTES_PER_TOKEN = 4
 """Rule of thumb for English text with today's vocabularies; for estimates only, never for bounds."""
 
 
 def prompt_bound(request: Request) -> int:
     """Return an upper bound of the prompt tokens of a rendered request; a schema in the prompt is counted in."""
-    schema = len(canonical(request.answer_schema)) if request.answer_schema else 0
+    schema = len(SCHEMA_WORDS) + len(canonical(request.answer_schema)) if request.answer_schema else 0
     return request.prompt_bytes + schema + MESSAGE_TOKENS * len(request.messages) + REQUEST_TOKENS
 
 
