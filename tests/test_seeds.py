@@ -204,8 +204,8 @@ def test_coding_answers_do_what_they_are_asked_for():
 
 def test_reasoning_and_formatting_answers_are_right():
     """Fractions, bases, reversed words and sorted lists are computed again."""
-    ascending = [Fraction(part) for part in seed("fractions in ascending")["output"].split(", ")]
-    assert ascending == sorted(Fraction(part) for part in seed("fractions in ascending")["input"].split(", "))
+    ascending = [Fraction(part) for part in seed("Which fraction is smallest")["output"].split(", ")]
+    assert ascending == sorted(Fraction(part) for part in seed("Which fraction is smallest")["input"].split(", "))
     assert seed("binary and in hexadecimal")["output"] == f"Binary: {173:b}\nHexadecimal: {173:X}"
     backwards = seed("written backwards")
     assert [word[::-1] for word in backwards["input"].split()] == backwards["output"].split()
