@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructgen.dedup.bounds import LENGTH_BITS, LONGEST, Bounds
+from instructgen.dedup.greedy import ROW_BITS, Numbers
 from instructgen.dedup.rows import Row, Rows
 
-Numbers = NDArray[np.int64]
 Signatures = NDArray[np.uint64]
 
-ROW_BITS = 32
-LOW = (1 << ROW_BITS) - 1
-"""A pair of rows is one number: row << ROW_BITS | other."""
 
 _TAIL = 1024  # rows that wait unsorted: looking through them takes as long as one search of the sorted ones
 _CHUNK = 1 << 18  # postings looked at together: 10 MB of temporary arrays
@@ -68,7 +65,7 @@ NO_POSTINGS = Postings(
 
 def prefixes(rows: Rows, bounds: Bounds, first: int) -> Postings:
     """Return the prefixes of rows, in order of rows, which are numbered from `first`."""
-    row = np.repeat(np.arange(len(rows.texts)), rows.lengths)
+    row = np.repeat(np.arange(len(rows.texts)), np.diff(rows.offsets))
     m = rows.lengths[row]
     reach = bounds.reach(m, np.arange(len(row)) - rows.offsets[row])
     prefix = np.flatnonzero(reach >= bounds.shortest(m))
@@ -127,21 +124,15 @@ class Tail:
 
     def add(self, row: Row) -> None:
         """Take in the next row."""
-        self._lengths[len(self.rows)] = len(row.ranks)
+        self._lengths[len(self.rows)] = row.length
         self._signatures[len(self.rows)] = row.signature
         self.rows.append(row)
 
     def candidates(self, row: Row, bounds: Bounds) -> Numbers:
         """Return the numbers of the rows that length and signature bounds leave."""
         n = self._lengths[: len(self.rows)]
-        m = np.full_like(n, len(row.ranks))
+        m = np.full_like(n, row.length)
         likely = np.flatnonzero((n >= bounds.shortest(m)) & (n <= bounds.longest(m)))
         m, n, theirs = m[likely], n[likely], self._signatures[likely]
         mine = np.full_like(theirs, row.signature)
         return self.start + likely[bounds.signatures_allow(m, n, mine, theirs)]
-
-    def as_rows(self) -> Rows:
-        """Return them all."""
-        offsets = np.concatenate([[0], np.cumsum(self._lengths[: len(self.rows)])])
-        ranks = np.concatenate([row.ranks for row in self.rows])
-        return Rows([row.text for row in self.rows], ranks, offsets, self._signatures[: len(self.rows)])

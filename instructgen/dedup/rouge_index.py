@@ -1,17 +1,15 @@
-"""An exact index of ROUGE-L near-duplicates.
+"""Exact ROUGE-L F1 near-duplicates: the rule of Self-Instruct and Alpaca, without its hours.
 
-It answers as if the new text were compared with every entry by `rouge_score`, and touches almost none of them. The
-mathematics is in `bounds`: rows that can reach the threshold share an element within both rows' prefixes. So:
+It answers as if the new row were compared with every entry by `rouge_score`, and touches almost none of them. By the
+`bounds`, rows that can reach the threshold share an element within both rows' prefixes. So:
 
 1. The prefixes of all entries are kept as postings sorted by (element, length of the row). For an element of the new
    row's prefix, the length bounds make its candidates one range of that array.
 2. The positional and signature bounds thin them out. Of the 1.35 billion pairs of Alpaca's 52,002 instructions about
-   52,000 are left at threshold 0.7.
-3. RapidFuzz computes the longest common subsequence of those: each row is a string with one code point a token.
+   52,000 are left at a threshold of 0.7.
+3. RapidFuzz finds the longest common subsequence of those: each row is a string with one code point a token.
 
-A few new rows at a time wait in a short unsorted *tail*, looked through as a whole, and are sorted in together. Many
-at a time are judged in blocks: first against what is there, then among themselves. Blocks grow with the index; one
-that is so repetitive that its pairs would not fit into memory is halved.
+Single new rows wait in a short unsorted *tail*, looked through as a whole, and are sorted in together.
 """
 
 from __future__ import annotations
@@ -22,24 +20,28 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
-from instructgen.dedup import Neighbour, ranked
 from instructgen.dedup.bounds import Bounds
-from instructgen.dedup.postings import LOW, NO_POSTINGS, ROW_BITS, Numbers, Postings, Tail, candidates, prefixes
-from instructgen.dedup.rows import Row, Rows, Text, Vocabulary
+from instructgen.dedup.greedy import LOW, GreedyIndex, Mask, Numbers, Scores
+from instructgen.dedup.postings import NO_POSTINGS, Postings, Tail, candidates, prefixes
+from instructgen.dedup.rows import Rows, Text, Vocabulary
 from instructgen.dedup.tokens import TokenizerName, tokenizer
 
 Tie = Literal["reject", "as_released"]
 
-_BLOCK, _SHARE = 256, 4  # a block has 256 rows, or a quarter of the index if that is more
-_TOO_MANY = 1_000_000  # pairs of one block; beyond it, halving is faster than finishing
 _SLACK = Fraction(1, 10**12)  # more than the rounding error of the reference's float, less than any step of F1
 
 
-class RougeIndex:
+class _Encoded(NamedTuple):
+    """Rows to be judged, and their prefixes in order of rows."""
+
+    texts: list[Text]
+    prefixes: Postings
+
+
+class RougeIndex(GreedyIndex[_Encoded]):
     """Finds rows whose ROUGE-L F1 with a text reaches the threshold.
 
     tie="reject":       F1 >= threshold, in exact arithmetic, as the papers say.
@@ -53,68 +55,18 @@ class RougeIndex:
     def __init__(
         self, threshold: float | Fraction = 0.7, tie: Tie = "reject", tokenizer_name: TokenizerName = "auto"
     ) -> None:
-        exact = threshold if isinstance(threshold, Fraction) else Fraction(str(threshold))
-        if not 0 < exact <= 1:
-            raise ValueError(f"threshold: expected 0 < threshold <= 1, found {threshold}")
+        super().__init__()
+        exact = checked(threshold)
         self.threshold, self.tie, self.tokenizer_name = float(exact), tie, tokenizer_name
         self._tokens = tokenizer(tokenizer_name)
         self._bounds = Bounds(exact if tie == "reject" else max(exact - _SLACK, exact / 2))
         self._vocabulary = Vocabulary()
-        self._texts: list[Text] = []
         self._postings = NO_POSTINGS
         self._tail = Tail(0)
-
-    def __len__(self) -> int:
-        """Return the number of entries."""
-        return len(self._texts)
 
     def sees(self, text: str) -> bool:
         """Tell whether the text has any token."""
         return bool(self._tokens(text))
-
-    def add(self, text: str) -> int:
-        """Take a text in; return its number. Amortised: every 1,024th call sorts the waiting ones in."""
-        rows = self._vocabulary.learn([self._tokens(text)])
-        self._tail.add(Row(rows.texts[0], rows.ranks, int(rows.signatures[0])))
-        self._texts.append(rows.texts[0])
-        if self._tail.full:
-            self._settle()
-        return len(self._texts) - 1
-
-    def add_all(self, texts: Sequence[str]) -> None:
-        """Take in texts that are known to stay, such as a dataset that new rows are held against."""
-        self._add_rows([self._tokens(text) for text in texts])
-
-    def nearest(self, text: str, k: int = 1, since: int = 0, until: int | None = None) -> list[Neighbour]:
-        """Return up to `k` entries since <= n < until that reach the threshold; best first, then in order of age."""
-        row = self._vocabulary.glance(self._tokens(text))
-        until = len(self._texts) if until is None else min(until, len(self._texts))
-        if not len(row.ranks) or since >= until:
-            return []
-        entries = self._tail.candidates(row, self._bounds)
-        if since < self._tail.start:
-            entries = np.concatenate([self._settled_candidates(row), entries])
-        entries = entries[(entries >= since) & (entries < until)]
-        if not len(entries):
-            return []
-        others = [self._texts[entry] for entry in entries.tolist()]
-        scores, hit = self._scored([row.text] * len(others), others)
-        return ranked(list(map(Neighbour, entries[hit].tolist(), scores[hit].tolist())), k)
-
-    def filter(self, texts: Sequence[str], k: int = 1) -> list[list[Neighbour]]:
-        """Judge texts in order: one with neighbours is a duplicate, any other is added before the next is judged.
-
-        The same as `nearest` and `add` in turn, and much faster for many texts.
-        """
-        self._settle()
-        rows = self._vocabulary.learn([self._tokens(text) for text in texts])
-        postings = prefixes(rows, self._bounds, first=0)
-        found: list[list[Neighbour]] = [[] for _ in texts]
-        start = 0
-        while start < len(texts):
-            size = max(_BLOCK, len(self._texts) // _SHARE)
-            start = self._filter_block(rows, postings, start, min(len(texts), start + size), found, k)
-        return found
 
     def dump(self) -> bytes:
         """Return the index as JSON: its options, and each entry's tokens."""
@@ -130,92 +82,86 @@ class RougeIndex:
         if not isinstance(saved, dict) or saved.keys() != {"threshold", "tie", "tokenizer", "rows"}:
             raise ValueError("not a saved ROUGE-L index")
         index = cls(Fraction(saved["threshold"]), saved["tie"], saved["tokenizer"])
-        index._add_rows([row.split() for row in saved["rows"]])
+        batch = index._encoded([row.split() for row in saved["rows"]])
+        index._take(batch, np.arange(len(batch.texts)))
+        index._texts += batch.texts
         return index
 
-    def _add_rows(self, tokens: Sequence[list[str]]) -> None:
+    def _encoded(self, tokens: Sequence[list[str]]) -> _Encoded:
         self._settle()
         rows = self._vocabulary.learn(tokens)
-        self._postings = self._postings.merged(prefixes(rows, self._bounds, first=len(self._texts)).by_element())
-        self._texts += rows.texts
-        self._tail = Tail(len(self._texts))
+        return _Encoded(rows.texts, prefixes(rows, self._bounds, first=0))
 
     def _settle(self) -> None:
-        """Sort the tail in."""
+        """Sort the tail in; the next tail begins after all entries so far."""
         if self._tail.rows:
-            new = prefixes(self._tail.as_rows(), self._bounds, first=self._tail.start)
+            new = prefixes(Rows.of(self._tail.rows), self._bounds, first=self._tail.start)
             self._postings = self._postings.merged(new.by_element())
-            self._tail = Tail(len(self._texts))
-
-    def _settled_candidates(self, row: Row) -> Numbers:
-        offsets = np.array([0, len(row.ranks)])
-        rows = Rows([row.text], row.ranks, offsets, np.array([row.signature], np.uint64))
-        query = prefixes(rows, self._bounds, first=0)
-        pairs = candidates(self._postings, query, self._bounds)
-        return pairs & LOW if pairs is not None else np.empty(0, np.int64)
-
-    def _filter_block(
-        self, rows: Rows, postings: Postings, start: int, stop: int, found: list[list[Neighbour]], k: int
-    ) -> int:
-        """Judge rows start <= n < stop, or fewer; add those that stay; return where the next block starts."""
-        block = postings.of_rows(start, stop).by_element()
-        most = _TOO_MANY if stop - start > 16 else None
-        before = candidates(self._postings, block, self._bounds, most)
-        if before is None:
-            return self._filter_block(rows, postings, start, (start + stop) // 2, found, k)
-        old = self._verified(before, rows.texts, self._texts)
-        fresh = np.ones(stop - start, bool)
-        fresh[old.row - start] = False
-        among = candidates(block.where(fresh[block.row - start]), block, self._bounds, most, earlier=True)
-        if among is None:
-            return self._filter_block(rows, postings, start, (start + stop) // 2, found, k)
-        new = self._verified(among, rows.texts, rows.texts)
-        for row, other in zip((new.row - start).tolist(), (new.other - start).tolist(), strict=True):
-            if fresh[other]:  # rows ascend, so the earlier one's fate is settled
-                fresh[row] = False
-        entries = len(self._texts) + np.cumsum(fresh) - 1
-        stays = fresh[new.other - start]
-        new = _Pairs(new.row[stays], entries[new.other[stays] - start], new.score[stays])
-        for pairs in (old, new):
-            _note(pairs, found)
-        for row in np.flatnonzero(~fresh).tolist():
-            found[start + row] = ranked(found[start + row], k)
-        kept = block.where(fresh[block.row - start])
-        self._postings = self._postings.merged(kept._replace(row=entries[kept.row - start].astype(np.int32)))
-        self._texts += [rows.texts[start + row] for row in np.flatnonzero(fresh).tolist()]
         self._tail = Tail(len(self._texts))
-        return stop
 
-    def _verified(self, pairs: Numbers, texts: list[Text], others: list[Text]) -> _Pairs:
-        row, other = pairs >> ROW_BITS, pairs & LOW
-        if not len(row):
-            return _Pairs(row, other, np.empty(0))
-        left, right = [texts[i] for i in row.tolist()], [others[i] for i in other.tolist()]
-        scores, hit = self._scored(left, right)
-        return _Pairs(row[hit], other[hit], scores[hit])
+    def _learn(self, texts: Sequence[str]) -> _Encoded:
+        return self._encoded([self._tokens(text) for text in texts])
 
-    def _scored(self, left: list[Text], right: list[Text]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return each pair's F1, and whether it reaches the threshold."""
-        lcs = process.cpdist(left, right, scorer=LCSseq.similarity, dtype=np.int32).astype(np.int64)
-        m = np.fromiter(map(len, left), np.int64, len(left))
-        n = np.fromiter(map(len, right), np.int64, len(right))
-        scores: NDArray[np.float64] = 2 * lcs / (m + n)
+    def _against(self, batch: _Encoded, start: int, stop: int, most: int | None) -> Numbers | None:
+        block = batch.prefixes.of_rows(start, stop).by_element()
+        return candidates(self._postings, block, self._bounds, most)
+
+    def _among(self, batch: _Encoded, start: int, fresh: Mask, most: int | None) -> Numbers | None:
+        block = batch.prefixes.of_rows(start, start + len(fresh)).by_element()
+        others = block.where(fresh[block.row - start])
+        return candidates(others, block, self._bounds, most, earlier=True)
+
+    def _take(self, batch: _Encoded, rows: Numbers) -> None:
+        if not len(rows):
+            return
+        start, stop = int(rows[0]), int(rows[-1]) + 1
+        entry = np.full(stop - start, -1, np.int32)
+        entry[rows - start] = len(self._texts) + np.arange(len(rows))
+        block = batch.prefixes.of_rows(start, stop)
+        numbered = block._replace(row=entry[block.row - start])
+        self._postings = self._postings.merged(numbered.where(numbered.row >= 0).by_element())
+        self._tail = Tail(len(self._texts) + len(rows))
+
+    def _take_one(self, text: str) -> Text:
+        if self._tail.full:
+            self._settle()
+        row = self._vocabulary.learn_one(self._tokens(text))
+        self._tail.add(row)
+        return row.text
+
+    def _search(self, text: str, since: int) -> tuple[Text, Numbers]:
+        row = self._vocabulary.glance(self._tokens(text))
+        if not row.length:
+            return row.text, np.empty(0, np.int64)
+        entries = self._tail.candidates(row, self._bounds)
+        if since < self._tail.start:
+            settled = candidates(self._postings, prefixes(Rows.of([row]), self._bounds, first=0), self._bounds)
+            if settled is not None:
+                entries = np.concatenate([settled & LOW, entries])
+        return row.text, entries
+
+    def _scored(self, left: list[Text], right: list[Text]) -> tuple[Scores, Mask]:
+        lcs, m, n = common(left, right)
+        scores: Scores = 2 * lcs / (m + n)
         if self.tie == "reject":
             return scores, self._bounds.reached(lcs, m, n)
         precision, recall = lcs / n, lcs / m
         with np.errstate(invalid="ignore"):  # 0/0 where nothing is shared: not greater than any threshold
-            released: NDArray[np.float64] = 2 * precision * recall / (precision + recall)
+            released: Scores = 2 * precision * recall / (precision + recall)
         return scores, released > self.threshold
 
 
-class _Pairs(NamedTuple):
-    """Pairs (row, other) that reach the threshold, rows ascending."""
+def common(left: list[Text], right: list[Text]) -> tuple[Numbers, Numbers, Numbers]:
+    """Return, for pairs of rows, the length of the longest common subsequence, and both lengths."""
+    lcs = process.cpdist(left, right, scorer=LCSseq.similarity, dtype=np.int32).astype(np.int64)
+    m = np.fromiter(map(len, left), np.int64, len(left))
+    n = np.fromiter(map(len, right), np.int64, len(right))
+    return lcs, m, n
 
-    row: Numbers
-    other: Numbers
-    score: NDArray[np.float64]
 
-
-def _note(pairs: _Pairs, found: list[list[Neighbour]]) -> None:
-    for row, entry, score in zip(pairs.row.tolist(), pairs.other.tolist(), pairs.score.tolist(), strict=True):
-        found[row].append(Neighbour(entry, score))
+def checked(threshold: float | Fraction) -> Fraction:
+    """Return a threshold as the decimal fraction that it was written as. Raises: ValueError outside 0 < t <= 1."""
+    exact = threshold if isinstance(threshold, Fraction) else Fraction(str(threshold))
+    if not 0 < exact <= 1:
+        raise ValueError(f"threshold: expected 0 < threshold <= 1, found {threshold}")
+    return exact

@@ -33,8 +33,10 @@ class Row(NamedTuple):
 
     text: Text
     ranks: NDArray[np.int64]
-    """Rarest first."""
+    """Of its elements, rarest first."""
     signature: int
+    length: int
+    """Number of tokens."""
 
 
 class Rows(NamedTuple):
@@ -44,11 +46,18 @@ class Rows(NamedTuple):
     ranks: NDArray[np.int64]
     offsets: NDArray[np.int64]
     signatures: NDArray[np.uint64]
+    lengths: NDArray[np.int64]
 
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens per row."""
-        return np.diff(self.offsets)
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Rows:
+        """Return single rows as many."""
+        return cls(
+            [row.text for row in rows],
+            np.concatenate([row.ranks for row in rows]),
+            np.fromiter(accumulate((len(row.ranks) for row in rows), initial=0), np.int64, len(rows) + 1),
+            np.array([row.signature for row in rows], np.uint64),
+            np.array([row.length for row in rows], np.int64),
+        )
 
 
 class Vocabulary:
@@ -64,16 +73,16 @@ class Vocabulary:
 
     def learn(self, rows: Sequence[list[str]]) -> Rows:
         """Encode rows; elements new in this call are ranked among themselves by how rare they are in it."""
-        if len(rows) == 1:
-            row = self._encode(rows[0], learn=True)
-            offsets = np.array([0, len(row.ranks)], np.int64)
-            return Rows([row.text], row.ranks, offsets, np.array([row.signature], np.uint64))
         known = len(self._numbers)
         tokens, offsets = self._number(rows)
         elements = self._elements(tokens, offsets)
         self._rank_new(known, elements)
         ranks = _sorted_within(self._ranks[elements], offsets)
-        return Rows(_texts(tokens, offsets), ranks, offsets, _signatures(tokens, offsets))
+        return Rows(_texts(tokens, offsets), ranks, offsets, _signatures(tokens, offsets), np.diff(offsets))
+
+    def learn_one(self, tokens: list[str]) -> Row:
+        """Encode one row."""
+        return self._encode(tokens, learn=True)
 
     def tokens(self) -> list[tuple[str, int]]:
         """Return the distinct tokens with their numbers."""
@@ -105,7 +114,7 @@ class Vocabulary:
             rank = self._ranks
         ranks = [int(rank[element]) if element < known or learn else element for element in elements]
         ranks.sort(reverse=True)
-        return Row(_text(sequence), np.array(ranks, np.int64), bounds.signature(sequence))
+        return Row(_text(sequence), np.array(ranks, np.int64), bounds.signature(sequence), len(sequence))
 
     def _number(self, rows: Sequence[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         numbers, flat = self._numbers, list[int]()

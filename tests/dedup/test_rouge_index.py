@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import LCSseq
 
-from instructgen.dedup import Neighbour, rouge_index
+from instructgen.dedup import Neighbour, greedy
 from instructgen.dedup.rouge_index import RougeIndex
 from instructgen.dedup.rows import Vocabulary
 
@@ -197,7 +197,7 @@ def test_very_repetitive_streams_are_judged_in_halved_blocks(monkeypatch, repeat
     """A block whose pairs would not fit is halved; the answers are those of the whole block."""
     stream = [repeat.format(number) for number in range(400)] + ["something else"]
     expected = RougeIndex(0.7).filter(stream, 3)
-    monkeypatch.setattr(rouge_index, "_TOO_MANY", 50)
+    monkeypatch.setattr(greedy, "_TOO_MANY", 50)
 
     assert RougeIndex(0.7).filter(stream, 3) == expected
     assert kept(expected) == [0, 400]

@@ -1,0 +1,177 @@
+"""Judging rows in order against those kept before: what all indexes that compare pairs have in common.
+
+A row is kept unless an entry is like it; a kept row is an entry for the rows after it. One row at a time that is
+`nearest`, then `add`. Many rows are judged in blocks with the same outcome: first against the entries, then among
+themselves, oldest first. Blocks grow with the index; one that is so repetitive that its pairs would not fit into
+memory is halved.
+
+An index says which pairs are worth a look (`_against`, `_among`, `_search`) and how alike they are (`_scored`). It
+must not overlook a pair that reaches the threshold, unless its docstring says how often it does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructgen.dedup import Neighbour, ranked
+from instructgen.dedup.rows import Text
+
+Numbers = NDArray[np.int64]
+Scores = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+ROW_BITS = 32
+LOW = (1 << ROW_BITS) - 1
+"""A pair of rows is one number: row << ROW_BITS | other."""
+
+_BLOCK, _SHARE = 256, 4  # a block has 256 rows, or a quarter of the index if that is more
+_TOO_MANY = 1_000_000  # pairs of one block; beyond it, halving is faster than finishing
+_SMALL = 16  # rows; a block of so few is finished whatever it costs
+
+
+class Batch(Protocol):
+    """Encoded rows that wait to be judged."""
+
+    @property
+    def texts(self) -> list[Text]:
+        """What is scored of each row."""
+        ...
+
+
+B = TypeVar("B", bound=Batch)
+
+
+class GreedyIndex(ABC, Generic[B]):
+    """Entries in the order of their adding, and the search for those that are like a text."""
+
+    block: int | None = None
+    """Rows per block; `None` = growing with the index."""
+
+    def __init__(self) -> None:
+        self._texts: list[Text] = []
+
+    @abstractmethod
+    def _learn(self, texts: Sequence[str]) -> B:
+        """Encode texts, some of which will be entries."""
+
+    @abstractmethod
+    def _against(self, batch: B, start: int, stop: int, most: int | None) -> Numbers | None:
+        """Return pairs (row, entry) for rows start <= n < stop, ascending; `None` if there are more than `most`."""
+
+    @abstractmethod
+    def _among(self, batch: B, start: int, fresh: Mask, most: int | None) -> Numbers | None:
+        """Return pairs (row, earlier row) within the block that begins at `start`; only `fresh` rows are others."""
+
+    @abstractmethod
+    def _take(self, batch: B, rows: Numbers) -> None:
+        """Put these rows, which are the next entries, into the search structure."""
+
+    @abstractmethod
+    def _take_one(self, text: str) -> Text:
+        """Put a text, the next entry, into the search structure; return what is scored of it."""
+
+    @abstractmethod
+    def _search(self, text: str, since: int) -> tuple[Text, Numbers]:
+        """Return what is scored of a text, and the entries >= since that are worth a look."""
+
+    @abstractmethod
+    def _scored(self, left: list[Text], right: list[Text]) -> tuple[Scores, Mask]:
+        """Return each pair's score, and whether it reaches the threshold."""
+
+    @abstractmethod
+    def sees(self, text: str) -> bool:
+        """Tell whether there is anything in the text that this index can compare."""
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._texts)
+
+    def add(self, text: str) -> int:
+        """Take a text in, whatever it is like; return its number."""
+        self._texts.append(self._take_one(text))
+        return len(self._texts) - 1
+
+    def add_all(self, texts: Sequence[str]) -> None:
+        """Take in texts that are known to stay, such as a dataset that new rows are held against."""
+        batch = self._learn(texts)
+        self._take(batch, np.arange(len(texts)))
+        self._texts += batch.texts
+
+    def nearest(self, text: str, k: int = 1, since: int = 0, until: int | None = None) -> list[Neighbour]:
+        """Return up to `k` entries since <= n < until that reach the threshold; best first, then in order of age."""
+        until = len(self._texts) if until is None else min(until, len(self._texts))
+        if since >= until:
+            return []
+        mine, entries = self._search(text, since)
+        entries = entries[(entries >= since) & (entries < until)]
+        if not len(entries):
+            return []
+        others = [self._texts[entry] for entry in entries.tolist()]
+        scores, hit = self._scored([mine] * len(others), others)
+        return ranked(list(map(Neighbour, entries[hit].tolist(), scores[hit].tolist())), k)
+
+    def filter(self, texts: Sequence[str], k: int = 1) -> list[list[Neighbour]]:
+        """Judge texts in order: one with neighbours is a duplicate, any other is added before the next is judged.
+
+        The same as `nearest` and `add` in turn, and much faster for many texts.
+        """
+        batch = self._learn(texts)
+        found: list[list[Neighbour]] = [[] for _ in texts]
+        start = 0
+        while start < len(texts):
+            size = self.block or max(_BLOCK, len(self._texts) // _SHARE)
+            start = self._filter_block(batch, start, min(len(texts), start + size), found, k)
+        return found
+
+    def _filter_block(self, batch: B, start: int, stop: int, found: list[list[Neighbour]], k: int) -> int:
+        """Judge rows start <= n < stop, or fewer; add those that stay; return where the next block starts."""
+        most = _TOO_MANY if stop - start > _SMALL else None
+        before = self._against(batch, start, stop, most)
+        if before is None:
+            return self._filter_block(batch, start, (start + stop) // 2, found, k)
+        old = self._verified(before, batch.texts, self._texts)
+        fresh = np.ones(stop - start, bool)
+        fresh[old.row - start] = False
+        among = self._among(batch, start, fresh, most)
+        if among is None:
+            return self._filter_block(batch, start, (start + stop) // 2, found, k)
+        new = self._verified(among, batch.texts, batch.texts)
+        for row, other in zip((new.row - start).tolist(), (new.other - start).tolist(), strict=True):
+            if fresh[other]:  # rows ascend, so the earlier one's fate is settled
+                fresh[row] = False
+        entries = len(self._texts) + np.cumsum(fresh) - 1
+        stays = fresh[new.other - start]
+        _note(old, found)
+        _note(_Pairs(new.row[stays], entries[new.other[stays] - start], new.score[stays]), found)
+        for row in np.flatnonzero(~fresh).tolist():
+            found[start + row] = ranked(found[start + row], k)
+        kept = start + np.flatnonzero(fresh)
+        self._take(batch, kept)
+        self._texts += [batch.texts[row] for row in kept.tolist()]
+        return stop
+
+    def _verified(self, pairs: Numbers, texts: list[Text], others: list[Text]) -> _Pairs:
+        row, other = pairs >> ROW_BITS, pairs & LOW
+        if not len(row):
+            return _Pairs(row, other, np.empty(0))
+        left, right = [texts[i] for i in row.tolist()], [others[i] for i in other.tolist()]
+        scores, hit = self._scored(left, right)
+        return _Pairs(row[hit], other[hit], scores[hit])
+
+
+class _Pairs(NamedTuple):
+    """Pairs (row, other) that reach the threshold, rows ascending."""
+
+    row: Numbers
+    other: Numbers
+    score: Scores
+
+
+def _note(pairs: _Pairs, found: list[list[Neighbour]]) -> None:
+    for row, entry, score in zip(pairs.row.tolist(), pairs.other.tolist(), pairs.score.tolist(), strict=True):
+        found[row].append(Neighbour(entry, score))
