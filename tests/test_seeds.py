@@ -12,10 +12,13 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
 from instructgen.convert.seeds import load_seeds
-from instructgen.files import bundled_dir, find
+from instructgen.files import bundled_dir, find, iter_rows
+from instructgen.filters import Tools
 from instructgen.filters.instance_rules import InstanceRules
 from instructgen.filters.instruction_rules import InstructionRules
+from instructgen.filters.rouge import Rouge
 from instructgen.filters.shape import Shape
+from instructgen.records import Sample
 
 ROWS = [json.loads(line) for line in find("seeds", "general.jsonl").read_text(encoding="utf-8").splitlines()]
 CLASSIFICATION = [row for row in ROWS if row["is_classification"]]
@@ -131,6 +134,29 @@ def test_no_seed_is_a_near_copy_of_another():
     worst = max((scorer.score(one, other)["rougeL"].fmeasure, one, other) for one, other in pairs)
 
     assert worst[0] < 0.6, worst
+
+
+def test_seeds_pass_our_own_novelty_filter():
+    """Each seed is new to the exact ROUGE-L filter that has seen all seeds before it."""
+    samples = [seed.sample() for seed in load_seeds(find("seeds", "general.jsonl"))]
+    verdicts = Rouge().check_batch(samples)
+
+    assert len(verdicts) == len(ROWS)
+    assert [verdict.sample.instruction for verdict in verdicts if verdict] == []
+
+
+def test_seeds_are_in_our_own_words(data_dir):
+    """No instruction comes as close as the novelty gate (0.7) to one of Self-Instruct, Dolly or Alpaca."""
+    names = ("self_instruct/seed_tasks.jsonl", "self_instruct/user_oriented_instructions.jsonl",
+             "dolly_cc_by_sa/dolly_3k.json.gz", "alpaca_nc/alpaca_data.json.gz")  # fmt: skip
+    released = {row["instruction"] for name in names for _, row in iter_rows(data_dir / name)}
+    gate = Rouge().prepare(Tools())
+    for instruction in sorted(released):
+        gate.remember(Sample.single(instruction, output="-"))
+    close = [gate.check(Sample.single(row["instruction"], output="-")) for row in ROWS]
+
+    assert len(released) > 50_000
+    assert [verdict for verdict in close if verdict] == []
 
 
 def test_readme_counts_are_current():
