@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from typing import Any
 import instructgen
 from instructgen.convert.seeds import load_seeds
 from instructgen.engine import Ending, Engine, Progress
-from instructgen.errors import PromptError
+from instructgen.errors import PromptError, RunError
 from instructgen.files import bundled_dir, find, iter_rows, open_bytes, read_text
 from instructgen.filters import Tools
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
-from instructgen.recipe import BudgetOptions, Recipe
-from instructgen.records import SlotBound, Usage
+from instructgen.recipe import Recipe
 from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
 from instructgen.screening import Screening
-from instructgen.teachers import Sitting
+from instructgen.teachers import Connection, Sitting, ledger_of, places_now
+from instructgen.teachers.budget import Budget
 
 Watch = Callable[[Progress], None]
 
@@ -71,16 +71,13 @@ def generate(
             Prompts(work.run.prompts()),
             model=recipe.teacher.identity,
             run_seed=recipe.seed,
-            places=lambda: recipe.teacher.places,
             reuse=stores,
         )
         screening = Screening([option.prepare(tools()) for option in recipe.filters])
-        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe.budget), watch=watch)
+        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe).fits, watch=watch)
         ended = engine.fold()
-        if ended is not None:  # a run that has ended starts no teacher
-            ending = ended
-        else:
-            ending = asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
+        # A run that has ended starts no teacher.
+        ending = ended if ended is not None else asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
         notes = [*hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
     return Outcome(Run(path), ending, engine.progress, purchases.bought, reused, [note for note in notes if note])
@@ -134,17 +131,12 @@ def tools() -> Tools:
     return Tools(read_rows=read_rows, read_bytes=read_bytes)
 
 
-def budget(options: BudgetOptions) -> Callable[[Usage, int, SlotBound], bool]:
-    """Return whether (spent so far, open slots, bound of a slot) leaves room for one slot more."""
-
-    def fits(spent: Usage, open_slots: int, bound: SlotBound) -> bool:
-        most = bound.times(open_slots + 1)
-        tokens = spent.tokens + most.prompt_tokens + most.completion_tokens
-        return (options.requests is None or spent.requests + most.requests <= options.requests) and (
-            options.tokens is None or tokens <= options.tokens
-        )
-
-    return fits
+def budget(recipe: Recipe) -> Budget:
+    """Return the recipe's caps at its teacher's prices. Raises: RecipeError for dollars without a known price."""
+    caps, teacher = recipe.budget, recipe.teacher
+    return Budget(
+        usd=caps.usd, tokens=caps.tokens, requests=caps.requests, price=teacher.known_price(), model=teacher.identity
+    )
 
 
 def hints(recipe: Recipe) -> list[str]:
@@ -180,19 +172,22 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
         with _interruptible(engine):
             return await engine.work()
     sitting = Sitting(folder=work.run.path, answered=work.store.count(bought=True))
-    async with _noted(work, recipe), recipe.teacher.connect_run(sitting) as purchases.connection:
-        with _interruptible(engine):
+    async with recipe.teacher.connect_run(sitting) as connection:
+        purchases.connect(connection, lambda: places_now(connection, recipe.teacher))
+        with _noted(work, recipe, connection), _interruptible(engine):
             return await engine.work()
 
 
-@asynccontextmanager
-async def _noted(work: OpenRun, recipe: Recipe) -> Any:
+@contextmanager
+def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[None]:
     """Note in the store that a sitting buys, and that it ended by itself: a killed one leaves its beginning."""
     number = work.store.begin_sitting(recipe.teacher.places)
     try:
         yield
     finally:
-        work.store.end_sitting(number, 0)
+        ledger = ledger_of(connection)
+        with suppress(RunError):  # a full disk: what stopped the sitting is told, not that this could not be noted
+            work.store.end_sitting(number, ledger.possibly_billed if ledger else 0)
 
 
 @contextmanager

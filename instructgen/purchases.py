@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from instructgen.errors import MissingAnswer, TeacherError
+from instructgen.errors import MissingAnswer, RunError, TeacherError
 from instructgen.prompts import Prompts
 from instructgen.records import Completion, Request, SlotBound, Usage, digest
 from instructgen.store import Store
@@ -85,18 +85,20 @@ class Purchases:
         *,
         model: str,
         run_seed: int,
-        places: Callable[[], int],
         reuse: Sequence[Store] = (),
     ) -> None:
         self._store, self._prompts = store, prompts
-        self.connection: Connection | None = None
-        """Set once the teacher is connected; without one, nothing is bought."""
+        self._connection: Connection | None = None
         self._model, self._run_seed, self._reuse = model, run_seed, reuse
-        self._gate = Gate(places)
+        self._gate = Gate(lambda: 1)
         self._flight: dict[str, asyncio.Task[None]] = {}
         self.bought = 0
         self.reused = store.reused()
         """Hashes of answers copied from another run; the budget does not count them."""
+
+    def connect(self, connection: Connection, places: Callable[[], int]) -> None:
+        """Buy from this teacher from now on, `places()` requests at once. Without one, nothing is bought."""
+        self._connection, self._gate = connection, Gate(places)
 
     @property
     def in_flight(self) -> int:
@@ -130,7 +132,8 @@ class Purchases:
         completion = self._store.get(key)
         if completion is None:
             if key not in self._flight:
-                self._flight[key] = asyncio.create_task(self._fetch(key, request, ledger.slot))
+                self._flight[key] = task = asyncio.create_task(self._fetch(key, request, ledger.slot))
+                task.add_done_callback(_seen)  # whoever waited for it may be gone by then
             # A slot that is dropped must not take an answer with it that another slot waits for.
             await asyncio.shield(self._flight[key])
             completion = self._store.get(key)
@@ -146,18 +149,20 @@ class Purchases:
                     await self._store.put(key, request, completion, origin=str(other.path.parent))
                     self.reused.add(key)
                     return
-            if self.connection is None:
+            if self._connection is None:
                 name = f"prompt {request.prompt!r}" if request.prompt else "a request"
                 raise MissingAnswer(f"slot {slot}: the store has no answer to {name} ({key[:16]}), and offline "
                                     "nothing is bought; run the same command without --offline", request)  # fmt: skip
             await self._gate.enter(slot)
             try:
-                completion = await self.connection.complete(request)
+                completion = await self._connection.complete(request)
                 if completion.request != key:
                     completion = completion.model_copy(update={"request": key})
                 await self._store.put(key, request, completion)
                 self.bought += 1
-            except TeacherError:
+            except MissingAnswer as missing:
+                raise MissingAnswer(f"slot {slot}: {missing}", request) from missing
+            except (TeacherError, RunError):
                 self.stop()  # the run will end: nobody else is to ask what cannot be answered
                 raise
             finally:
@@ -173,6 +178,11 @@ class Purchases:
         """Let what is in flight land in the store."""
         while self._flight:
             await asyncio.gather(*self._flight.values(), return_exceptions=True)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _declared(request: Request, ledger: SlotLedger) -> bool:

@@ -242,4 +242,8 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
     for key in ("seeds", "prompts"):  # paths in a recipe are relative to it
         if isinstance(data.get(key), str) and data[key] and (path.parent / data[key]).exists() and key not in changes:
             data[key] = str(path.parent / data[key])
-    return parse_recipe(data, str(path))
+    recipe = parse_recipe(data, str(path))
+    given = changes.get("teacher") or {}
+    if isinstance(given, Mapping) and given.keys().isdisjoint(("replies", "function", "path", "run", "ca_file")):
+        return recipe.model_copy(update={"teacher": recipe.teacher.located(path.parent)})
+    return recipe

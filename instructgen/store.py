@@ -68,30 +68,36 @@ class Store:
         connection.executescript(_SCHEMA)
         return connection
 
+    def _ask(self, query: str, *values: str | int) -> sqlite3.Cursor:
+        try:
+            return self._reader.execute(query, values)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
     def get(self, request_hash: str) -> Completion | None:
         """Return the stored answer to a request, or `None`."""
-        row = self._reader.execute("select completion from completions where hash = ?", (request_hash,)).fetchone()
+        row = self._ask("select completion from completions where hash = ?", request_hash).fetchone()
         return Completion.model_validate_json(row[0]) if row else None
 
     def row(self, request_hash: str) -> Stored | None:
         """Return everything stored about a request, or `None`."""
         query = "select request, completion, origin from completions where hash = ?"
-        row = self._reader.execute(query, (request_hash,)).fetchone()
+        row = self._ask(query, request_hash).fetchone()
         return Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2]) if row else None
 
     def rows(self) -> Iterator[Stored]:
         """Yield every row, in no particular order."""
-        for row in self._reader.execute("select request, completion, origin from completions"):
+        for row in self._ask("select request, completion, origin from completions"):
             yield Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2])
 
     def count(self, *, bought: bool = False) -> int:
         """Return the number of answers; with `bought`, without those copied from another run."""
         everything, own = "select count(*) from completions", "select count(*) from completions where origin = ''"
-        return int(self._reader.execute(own if bought else everything).fetchone()[0])
+        return int(self._ask(own if bought else everything).fetchone()[0])
 
     def reused(self) -> set[str]:
         """Return the hashes of answers copied from another run: counted like any other, but not by the budget."""
-        return {row[0] for row in self._reader.execute("select hash from completions where origin != ''")}
+        return {row[0] for row in self._ask("select hash from completions where origin != ''")}
 
     async def put(self, request_hash: str, request: Request, completion: Completion, origin: str = "") -> None:
         """Store an answer; returns when it is durable. Raises: RunError when it cannot be written."""
@@ -138,13 +144,13 @@ class Store:
 
     def begin_sitting(self, concurrency: int) -> int:
         """Note that a process starts buying; returns the sitting's number."""
-        cursor = self._reader.execute("insert into sittings (concurrency) values (?)", (concurrency,))
+        cursor = self._ask("insert into sittings (concurrency) values (?)", concurrency)
         return int(cursor.lastrowid or 0)
 
     def end_sitting(self, number: int, possibly_billed: int) -> None:
         """Note that it ended by itself, and how many requests may have been billed without an answer."""
         query = "update sittings set ended = 1, possibly_billed = ? where number = ?"
-        self._reader.execute(query, (possibly_billed, number))
+        self._ask(query, possibly_billed, number)
 
     def unsettled(self) -> tuple[int, int]:
         """Return (requests that may have been billed without an answer, at most this many more in killed sittings)."""
