@@ -41,6 +41,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "teachers": {
         "local": "instructgen.teachers.local:LocalTeacher",
         "openai": "instructgen.teachers.openai:OpenAITeacher",
+        "recorded": "instructgen.teachers.recorded:RecordedTeacher",
         "scripted": "instructgen.teachers.scripted:ScriptedTeacher",
     },
     "formats": {

@@ -59,6 +59,11 @@ def ledger_of(connection: Connection) -> Ledger | None:
     return ledger
 
 
+def placed(path: str, beside: Path) -> str:
+    """Return an option's path relative to the recipe's folder, if that exists, else as it is."""
+    return str(beside / path) if (beside / path).exists() else path
+
+
 class Teacher(BaseModel):
     """Options of a teacher. `model` names it in request hashes and provenance."""
 

@@ -22,7 +22,7 @@ from pydantic import Field, PositiveInt
 
 from instructgen.errors import TeacherError
 from instructgen.records import ID_LENGTH
-from instructgen.teachers import Connection, Teacher
+from instructgen.teachers import Connection, Teacher, placed
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.prices import FREE, Price
 from instructgen.teachers.weights import FILE, LICENCE, SHA256, fetch_weights, sha256_of
@@ -75,8 +75,8 @@ class LocalTeacher(Teacher):
         return self.output_licence or ("unknown: see the licence of the model file" if self.path else LICENCE)
 
     def located(self, beside: Path) -> Self:
-        """Return this teacher with its file taken relative to the recipe's folder."""
-        return self.model_copy(update={"path": str(beside / self.path)}) if self.path else self
+        """Return this teacher with its file taken relative to the recipe's folder, where it is there."""
+        return self.model_copy(update={"path": placed(self.path, beside)}) if self.path else self
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:

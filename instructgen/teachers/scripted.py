@@ -28,7 +28,7 @@ from pydantic import Field, SkipValidation, ValidationError, field_serializer, m
 from instructgen.errors import DataError, InstructgenError, MissingAnswer, RecipeError, TeacherError, suggestion
 from instructgen.files import iter_rows
 from instructgen.records import Completion, Finish, Record, Request
-from instructgen.teachers import Connection, Sitting, Teacher
+from instructgen.teachers import Connection, Sitting, Teacher, placed
 from instructgen.teachers.prices import FREE, Price
 from instructgen.teachers.tokens import estimated
 
@@ -108,11 +108,12 @@ class ScriptedTeacher(Teacher):
         return "scripted: as its author says"
 
     def located(self, beside: Path) -> Self:
-        """Return this teacher with its file taken relative to the recipe's folder."""
+        """Return this teacher with its file taken relative to the recipe's folder, where it is there."""
         if isinstance(self.replies, str):
-            return self.model_copy(update={"replies": str(beside / self.replies)})
+            return self.model_copy(update={"replies": placed(self.replies, beside)})
         if isinstance(self.function, str) and ".py:" in self.function:
-            return self.model_copy(update={"function": str(beside / self.function)})
+            file, _, name = self.function.rpartition(":")
+            return self.model_copy(update={"function": f"{placed(file, beside)}:{name}"})
         return self
 
     def connect(self) -> Any:
