@@ -20,7 +20,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from instructgen import files
@@ -30,11 +29,14 @@ from instructgen.exporters.numbering import Numbering
 from instructgen.exporters.shards import SHARD_BYTES, JsonLines, ParquetShards
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.holds import carried
-from instructgen.records import ID_LENGTH, Sample
+from instructgen.formats.reading import encoded
+from instructgen.records import ID_LENGTH, Sample, canonical
 
 MANIFEST = "manifest.json"
 WORKING = ".partial"
 BATCH = 1_000
+GROUP_SAMPLES = 10_000
+"""The most samples that share a row: larger groups become several rows."""
 _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*")
 _REPEAT = re.compile(rf"([0-9a-f]{{{ID_LENGTH}}})-\d+")
 
@@ -203,6 +205,8 @@ class _Writing:
         self._examples: dict[str, str] = {}
         self._languages: set[str] = set(options.languages)
         self._samples = 0
+        self._waiting: dict[str, list[tuple[Sample, str, str]]] = {}
+        """Config -> samples of one group that is not complete yet."""
 
     def write(self, batch: list[Sample]) -> None:
         """Write a batch of samples to every config."""
@@ -214,37 +218,69 @@ class _Writing:
             self._write_config(shape, batch, ids, splits)
 
     def _write_config(self, shape: Format, batch: list[Sample], ids: list[str], splits: list[str]) -> None:
+        named = list(zip(batch, ids, splits, strict=True))
+        if type(shape).group is not Format.group:
+            self._write_groups(shape, named)
+            return
         lines: dict[str, list[bytes]] = {}
-        for sample, name, split in zip(batch, ids, splits, strict=True):
+        for sample, name, split in named:
             try:
                 row = shape.write(sample)
             except Unwritable as error:
-                self._leave_out(shape, sample, error)
+                self._leave_out(shape, [sample], error)
                 continue
-            line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-            lines.setdefault(split, []).append(line)
-            more = self._ours(sample, name, shape)
-            size = len(line) + sum(len(value) for value in more.values() if isinstance(value, str))
-            self._parquet(shape.name, split).write({**row, **more}, size)
-            if shape.name not in self._examples:
-                self._examples[shape.name] = _shown(row)
+            lines.setdefault(split, []).append(self._write_row(shape, row, split, self._ours(sample, name, shape)))
         for split, part in lines.items():
             self._jsonl(shape.name, split).write(part)
 
-    def _ours(self, sample: Sample, name: str, shape: Format) -> Row:
+    def _write_groups(self, shape: Format, named: Sequence[tuple[Sample, str, str]]) -> None:
+        """Collect samples until another group begins; a group is in the split of its first sample."""
+        for one in named:
+            waiting = self._waiting.setdefault(shape.name, [])
+            if waiting and (shape.group(waiting[0][0]) != shape.group(one[0]) or len(waiting) >= GROUP_SAMPLES):
+                self._write_group(shape)
+            self._waiting.setdefault(shape.name, []).append(one)
+
+    def _write_group(self, shape: Format) -> None:
+        group = self._waiting.pop(shape.name, [])
+        if not group:
+            return
+        samples, (first, name, split) = [sample for sample, _, _ in group], group[0]
+        try:
+            rows = shape.write_all(samples)
+        except Unwritable as error:
+            self._leave_out(shape, samples, error)
+            return
+        alone = len(samples) == 1
+        for number, row in enumerate(rows):
+            ours = self._ours(first, name if number == 0 else f"{name}.{number}", shape, alone=alone)
+            self._jsonl(shape.name, split).write([self._write_row(shape, row, split, ours)])
+
+    def _write_row(self, shape: Format, row: Row, split: str, ours: Row) -> bytes:
+        """Hand a row to its Parquet writer; return it as a line of JSON."""
+        line = encoded(row) + b"\n"
+        size = len(line) + sum(len(value) for value in ours.values() if isinstance(value, str))
+        self._parquet(shape.name, split).write({**shape.flat(row), **ours}, size)
+        if shape.name not in self._examples:
+            self._examples[shape.name] = _shown(row)
+        return line
+
+    def _ours(self, sample: Sample, name: str, shape: Format, *, alone: bool = True) -> Row:
+        """Return `id` and provenance of a row; of samples that share one, the first one's provenance alone."""
         if self._options.provenance == "json":
-            known = carried(sample, input_apart="input" in shape.holds)
-            return {"id": name, "provenance": orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode()}
+            known = carried(sample, input_apart="input" in shape.holds) if alone else sample.provenance.as_json()
+            return {"id": name, "provenance": canonical(known).decode()}
         if self._options.provenance == "columns":
             known = sample.provenance.model_dump(mode="json", include=set(schema.PROVENANCE_COLUMNS))
             return {"id": name, **{f"provenance_{key}": value for key, value in known.items()}}
         return {"id": name}
 
-    def _leave_out(self, shape: Format, sample: Sample, error: Unwritable) -> None:
+    def _leave_out(self, shape: Format, samples: Sequence[Sample], error: Unwritable) -> None:
+        first = samples[0].id
         if self._options.strict:
-            raise ExportError(f"sample {sample.id}: {error.detail}; leave out --strict to skip such samples, counted")
-        self._left_out[shape.name][error.reason] += 1
-        self._first_left_out.setdefault(shape.name, f"sample {sample.id}: {error.detail}")
+            raise ExportError(f"sample {first}: {error.detail}; leave out --strict to skip such samples, counted")
+        self._left_out[shape.name][error.reason] += len(samples)
+        self._first_left_out.setdefault(shape.name, f"sample {first}: {error.detail}")
 
     def _parquet(self, config: str, split: str) -> ParquetShards:
         if (config, split) not in self._shards:
@@ -260,6 +296,8 @@ class _Writing:
 
     def finish(self, into: Path, stale: set[str], facts: card.Facts) -> Exported:
         """Close the files, move them to their names, write card and manifest."""
+        for shape in self._formats:
+            self._write_group(shape)
         self._refuse_nothing()
         paths = [path for shards in self._shards.values() for path in shards.close()]
         paths += [lines.close() for lines in self._lines.values()]

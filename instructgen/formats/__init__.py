@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from instructgen.records import Sample
@@ -60,3 +60,19 @@ class Format:
     @abstractmethod
     def write(self, sample: Sample) -> Row:
         """Return the sample's row. Raises: Unwritable."""
+
+    def flat(self, row: Row) -> Row:
+        """Return a written row as its `columns` hold it in Parquet: free-form parts become JSON texts."""
+        return row
+
+    def group(self, sample: Sample) -> str:
+        """Return the key of samples that share a row (instances of a task, paths of a tree); "" = a row of its own."""
+        return ""
+
+    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
+        """Return the rows of samples with one `group` key, which stood side by side. Raises: Unwritable."""
+        return [self.write(sample) for sample in samples]
+
+    def gather(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield numbered rows as `read` wants them; shapes that spread a sample over several rows join those here."""
+        yield from rows

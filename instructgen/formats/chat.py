@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from instructgen.formats import Unreadable
+from instructgen.formats import Unreadable, Unwritable
 from instructgen.records import Role, Turn
 
 ROLES: dict[str, Role] = {
@@ -56,3 +56,29 @@ def _turn(message: Mapping[str, Any], where: str) -> Turn:
         weight=weight,
         extra=extra,
     )
+
+
+def closed(turns: Sequence[Turn], name: str) -> tuple[list[Turn], Turn]:
+    """Return a conversation as (prompt, closing answer). Raises: Unwritable when the assistant does not close it."""
+    if not turns or turns[-1].role != "assistant":
+        raise Unwritable("open", f"format {name!r} needs a conversation that the assistant closes")
+    return list(turns[:-1]), turns[-1]
+
+
+def messages_of(value: Any, where: str, role: str = "user") -> tuple[Turn, ...]:
+    """Return a text (one turn of `role`), a message, or a list of messages as turns. Raises: Unreadable."""
+    if isinstance(value, str):
+        return turns_of([{"role": role, "content": value}], where)
+    if isinstance(value, Mapping):
+        return turns_of([value], where)
+    if isinstance(value, list | tuple) and value and all(isinstance(part, Mapping) for part in value):
+        return turns_of(value, where)
+    raise Unreadable("wrong_type", f"{where}: expected a text or a list of messages, found {value!r:.80}")
+
+
+def single_answer(turns: tuple[Turn, ...], where: str) -> Turn:
+    """Return the one assistant turn that an answer consists of. Raises: Unreadable for anything longer."""
+    if len(turns) != 1 or turns[0].role != "assistant":
+        said = ", ".join(turn.role for turn in turns)
+        raise Unreadable("answer_shape", f"{where}: expected one assistant message, found turns of {said or 'nobody'}")
+    return turns[0]

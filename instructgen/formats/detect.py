@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 from pydantic import ValidationError
 
 from instructgen.errors import DataError
 from instructgen.formats import Format, Unreadable
-from instructgen.formats.reading import plain, whole
+from instructgen.formats.reading import encoded, plain, whole
 from instructgen.records import Rejection, Sample
 
 SPECIFIC_FIRST = (
-    "sample", "oasst_tree", "oasst", "super_ni", "process", "llava", "openai_preference", "ranked", "preference",
-    "openai", "messages", "sharegpt", "unpaired", "dolly", "alpaca", "seeds", "prompt_completion", "flan", "text",
+    "sample", "oasst_tree", "oasst", "super_ni", "process", "stepwise", "llava", "openai_preference", "ranked",
+    "preference_text", "preference", "preference_implicit", "unpaired", "openai", "messages", "sharegpt", "dolly",
+    "self_instruct", "alpaca", "prompt_completion_chat", "prompt_completion", "flan", "text",
 )  # fmt: skip
 """When several shapes fit as many rows, the earlier one here wins: it explains more of the row."""
 LOOKED_AT = 100
@@ -61,7 +61,7 @@ def read(
 
     `source` goes into the provenance of samples that have none, with the row's number where it has no id.
     """
-    for number, row in rows:
+    for number, row in shape.gather(rows):
         try:
             for sample in shape.read(row):
                 yield _placed(whole(sample), source, number)
@@ -81,5 +81,5 @@ def _placed(sample: Sample, source: str, number: int) -> Sample:
 
 
 def _unreadable(reason: str, detail: str, number: int, row: Mapping[str, Any]) -> Rejection:
-    text = orjson.dumps(plain(row), default=repr).decode()
+    text = encoded(plain(row)).decode()
     return Rejection(stage="parse", reason=reason, evidence={"row": number, "detail": detail}, text=text)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from instructgen.formats import Unwritable
-from instructgen.records import ID_LENGTH, Provenance, Sample, Turn
+from instructgen.records import ID_LENGTH, Answer, Provenance, Record, Sample, Turn
 
 PARTS: dict[str, tuple[Callable[[Sample], bool], str]] = {
     "tools": (
@@ -41,10 +41,11 @@ def demand(sample: Sample, holds: frozenset[str], name: str) -> None:
 
 
 def carried(sample: Sample, *, input_apart: bool) -> dict[str, Any]:
-    """Return the provenance of a sample as JSON, with what a row has no place for: `labels`, `extra`, `turns`.
+    """Return the provenance of a sample as JSON, and beside it what a row has no place for.
 
-    `turns` maps a turn's number to its name and extra keys and, unless the format keeps the input apart, to the
-    length of that input in characters. Example: {"source": "generated", "turns": {"0": {"input": 7}}}
+    `labels` and `extra` are the sample's; `turns` maps a turn's number to its name and extra keys and, unless the
+    format keeps the input apart, to the length of that input in characters; `answers` are rank, score and source of
+    the other answers. Example: {"source": "generated", "turns": {"0": {"input": 7}}}
     """
     known: dict[str, Any] = sample.provenance.as_json()
     if sample.labels:
@@ -53,52 +54,86 @@ def carried(sample: Sample, *, input_apart: bool) -> dict[str, Any]:
         known["extra"] = sample.extra
     turns = {}
     for number, turn in enumerate(sample.turns):
-        more: dict[str, Any] = {}
-        if turn.input and not input_apart:
-            more["input"] = len(turn.input)
-        if turn.name:
-            more["name"] = turn.name
-        if turn.extra:
-            more["extra"] = turn.extra
+        more = _beside(turn, input_apart=input_apart)
         if more:
             turns[str(number)] = more
     if turns:
         known["turns"] = turns
+    if sample.answers:
+        answers = [
+            answer.model_dump(mode="json", exclude_defaults=True, exclude={"turns"}) for answer in sample.answers
+        ]
+        if any(answers):
+            known["answers"] = answers
     return known
+
+
+def _beside(turn: Turn, *, input_apart: bool) -> dict[str, Any]:
+    more: dict[str, Any] = {}
+    if turn.input and not input_apart:
+        more["input"] = len(turn.input)
+    if turn.name:
+        more["name"] = turn.name
+    if turn.extra:
+        more["extra"] = turn.extra
+    return more
 
 
 def restored(sample: Sample, known: Mapping[str, Any], row_id: str = "") -> Sample:
     """Return the sample with what `carried` had put beside its row, and with its id where that still fits.
 
-    A provenance that is not ours (unknown keys) is kept whole under the note `provenance`.
+    A provenance that is not ours (unknown keys, other types) is kept whole under the note `provenance`.
     """
-    rest = dict(known)
-    labels, extra, turns = rest.pop("labels", None), rest.pop("extra", None), rest.pop("turns", None)
     try:
-        provenance = Provenance.model_validate(rest)
+        put_back = _put_back(sample, known)
     except ValidationError:
         return sample.with_provenance(notes={**sample.provenance.notes, "provenance": dict(known)})
-    put_back = Sample(
-        **{name: getattr(sample, name) for name in ("tools", "answers", "steps", "media")},
-        turns=_turns(sample.turns, turns or {}),
-        labels=sample.labels | (labels or {}),
-        extra=sample.extra | (extra or {}),
-        provenance=provenance,
-    )
     numbered = row_id.startswith(f"{put_back.id}-") and row_id[ID_LENGTH + 1 :].isdecimal()
     return put_back.model_copy(update={"id": row_id}) if numbered else put_back
 
 
-def _turns(turns: tuple[Turn, ...], more: Mapping[str, Mapping[str, Any]]) -> tuple[Turn, ...]:
-    out = list(turns)
-    for number, fields in more.items():
-        turn = out[int(number)] if number.isdecimal() and int(number) < len(out) else None
-        if turn is None:
-            continue
-        update: dict[str, Any] = {key: fields[key] for key in ("name", "extra") if key in fields}
-        length = fields.get("input", 0)
-        joint = turn.content[: -length - 2] if length else ""
-        if length and turn.content[len(joint) : -length] == "\n\n":
-            update |= {"content": joint, "input": turn.content[-length:]}
-        out[int(number)] = turn.model_copy(update=update)
-    return tuple(out)
+class _TurnBeside(Record):
+    """What `carried` says of a turn."""
+
+    input: int = 0
+    name: str = ""
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class _Beside(Provenance):
+    """What `carried` writes."""
+
+    labels: dict[str, JsonValue] = Field(default_factory=dict)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    turns: dict[int, _TurnBeside] = Field(default_factory=dict)
+    answers: tuple[dict[str, JsonValue], ...] = ()
+
+
+def _put_back(sample: Sample, known: Mapping[str, Any]) -> Sample:
+    beside = _Beside.model_validate(known)
+    answers = sample.answers
+    if len(answers) == len(beside.answers):
+        pairs = zip(answers, beside.answers, strict=True)
+        answers = tuple(Answer.model_validate({**more, "turns": answer.turns}) for answer, more in pairs)
+    provenance = beside.model_dump(exclude={"labels", "extra", "turns", "answers"}, exclude_defaults=True)
+    return Sample(
+        turns=tuple(_turn(turn, beside.turns.get(number)) for number, turn in enumerate(sample.turns)),
+        tools=sample.tools,
+        answers=answers,
+        labels={**beside.labels, **sample.labels},
+        steps=sample.steps,
+        media=sample.media,
+        extra={**sample.extra, **beside.extra},
+        provenance=Provenance(**provenance),
+    )
+
+
+def _turn(turn: Turn, beside: _TurnBeside | None) -> Turn:
+    if beside is None:
+        return turn
+    update: dict[str, Any] = {key: getattr(beside, key) for key in ("name", "extra") if getattr(beside, key)}
+    if 0 < beside.input <= len(turn.content) - 2:
+        joint = len(turn.content) - beside.input
+        if turn.content[joint - 2 : joint] == "\n\n":
+            update |= {"content": turn.content[: joint - 2], "input": turn.content[joint:]}
+    return turn.model_copy(update=update)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,6 +84,14 @@ def whole(sample: Sample) -> Sample:
         return sample
     extra = {key: value for key, value in sample.extra.items() if key != "provenance"}
     return restored(sample.model_copy(update={"extra": extra}), known, sample.provenance.source_id)
+
+
+def encoded(value: Any) -> bytes:
+    """Return a value as JSON: integers beyond 64 bits too, anything that JSON lacks as its Python spelling."""
+    try:
+        return orjson.dumps(value, default=repr)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=repr).encode()
 
 
 def plain(value: Any) -> Any:

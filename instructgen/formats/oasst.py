@@ -1,0 +1,234 @@
+"""OpenAssistant's conversation trees, whole or as flat messages.
+
+    oasst_tree   {"message_tree_id": "...", "tree_state": "ready_for_export",
+                  "prompt": {"message_id": "...", "role": "prompter", "text": "...", "replies": [...]}}
+    oasst        {"message_id": "...", "parent_id": null, "message_tree_id": "...", "role": "prompter", "text": "..."}
+
+A sample is one path from the root to a leaf; a turn's extra keys hold what is known of its message, so that the paths
+of a tree that stand side by side make the tree again. Flat messages of a tree must stand side by side too, parents
+first, as in the published files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+
+from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats.holds import demand
+from instructgen.formats.reading import OURS, text_of
+from instructgen.records import Provenance, Role, Sample, Turn, digest
+
+ROLES: dict[str, Role] = {"prompter": "user", "user": "user", "assistant": "assistant", "system": "system"}
+NAMES: dict[Role, str] = {"user": "prompter", "assistant": "assistant", "system": "system", "tool": "tool"}
+_OWN = frozenset({"text", "role", "replies", "parent_id", "message_tree_id", "tree_state"})
+DEPTH = 500
+"""The longest path that is read; deeper nesting is no conversation."""
+
+
+class OasstTree(Format):
+    """A tree of messages, one row a tree."""
+
+    name: ClassVar[str] = "oasst_tree"
+    title: ClassVar[str] = "OpenAssistant tree: prompt with nested replies"
+    columns: ClassVar[Mapping[str, Any]] = {"message_tree_id": "string", "tree_state": "string", "prompt": "string"}
+    holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row has a prompt with a role and replies."""
+        prompt = _nested(row.get("prompt"))
+        return isinstance(prompt, Mapping) and "role" in prompt and "text" in prompt
+
+    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+        """Return a sample per path from the root to a leaf. Raises: Unreadable."""
+        root = _nested(row.get("prompt"))
+        if not isinstance(root, Mapping):
+            raise Unreadable("missing_field", "prompt: expected the tree's first message")
+        tree = str(row.get("message_tree_id") or root.get("message_id") or "")
+        extra = {key: row[key] for key in ("tree_state", "provenance") if isinstance(row.get(key), str) and row[key]}
+        return [_path(path, tree, extra) for path in _paths(root)]
+
+    def write(self, sample: Sample) -> Row:
+        """Return a tree that is one path. Raises: Unwritable."""
+        return self.write_all([sample])[0]
+
+    def group(self, sample: Sample) -> str:
+        """Return the tree's id."""
+        return _tree_id(sample)
+
+    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
+        """Return the tree that the paths make. Raises: Unwritable."""
+        for sample in samples:
+            demand(sample, self.holds, self.name)
+        roots = _merged(samples)
+        state = samples[0].extra.get("tree_state")
+        return [
+            {
+                "message_tree_id": _tree_id(samples[0]),
+                "tree_state": state if isinstance(state, str) else "",
+                "prompt": root,
+            }
+            for root in roots
+        ]
+
+    def flat(self, row: Row) -> Row:
+        """Return the row with its tree as a JSON text: nesting of any depth has no fixed schema."""
+        return {**row, "prompt": orjson.dumps(row["prompt"]).decode()}
+
+
+class Oasst(Format):
+    """The same trees, one row a message."""
+
+    name: ClassVar[str] = "oasst"
+    title: ClassVar[str] = "OpenAssistant messages: message_id, parent_id, role, text"
+    columns: ClassVar[Mapping[str, Any]] = {
+        "message_id": "string", "parent_id": "string", "message_tree_id": "string", "tree_state": "string",
+        "role": "string", "text": "string", "lang": "string", "rank": "int64", "extra": "string",
+    }  # fmt: skip
+    holds: ClassVar[frozenset[str]] = OasstTree.holds
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row is one message that may have a parent."""
+        return {"message_id", "parent_id", "role", "text"} <= set(row)
+
+    def gather(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield a tree's messages as one row `{"messages": [...]}`, numbered as its first."""
+        first, together = 0, list[Mapping[str, Any]]()
+        for number, row in rows:
+            if together and row.get("message_tree_id") != together[0].get("message_tree_id"):
+                yield first, {"messages": together}
+                together = []
+            first = first if together else number
+            together.append(row)
+        if together:
+            yield first, {"messages": together}
+
+    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+        """Return a sample per path of a gathered tree, or of a single message. Raises: Unreadable."""
+        messages = row.get("messages", [row])
+        nodes: dict[str, dict[str, Any]] = {}
+        root = None
+        for message in messages:
+            node = {**_unfolded(message), "replies": []}
+            parent = message.get("parent_id")
+            if parent is None and root is None:
+                root = node
+            elif isinstance(parent, str) and parent in nodes:
+                nodes[parent]["replies"].append(node)
+            else:
+                raise Unreadable("no_parent", f"message {message.get('message_id')!r}: no parent {parent!r} before it")
+            nodes[str(message.get("message_id"))] = node
+        place = {key: messages[0].get(key) for key in ("message_tree_id", "tree_state", "provenance")}
+        return OasstTree().read({**place, "prompt": root})
+
+    def write(self, sample: Sample) -> Row:
+        """Return the message of a sample of one turn. Raises: Unwritable; longer ones go through `write_all`."""
+        demand(sample, self.holds, self.name)
+        return self.write_all([sample])[0]
+
+    def group(self, sample: Sample) -> str:
+        """Return the tree's id."""
+        return _tree_id(sample)
+
+    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
+        """Return the messages of the tree, parents first. Raises: Unwritable."""
+        rows = []
+        for tree in OasstTree().write_all(samples):
+            for node, parent in _walk(tree["prompt"]):
+                known = {key: value for key, value in node.items() if key != "replies"}
+                place = {"message_tree_id": tree["message_tree_id"], "tree_state": tree["tree_state"]}
+                rows.append({"parent_id": parent, **place, **known})
+        return rows
+
+    def flat(self, row: Row) -> Row:
+        """Return the row with the columns of this shape; a message's other keys become the JSON text `extra`."""
+        more = {key: value for key, value in row.items() if key not in self.columns}
+        known = {name: row.get(name) for name in self.columns if name != "extra"}
+        return {**known, "extra": orjson.dumps(more).decode() if more else None}
+
+
+def _unfolded(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message with the keys that `flat` had put into a JSON text, and without our own columns."""
+    more = _nested(message.get("extra"))
+    known = {key: value for key, value in message.items() if key not in ("extra", *OURS)}
+    return {**known, **more} if isinstance(more, dict) else known
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return orjson.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _paths(root: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield every path from the root to a leaf, in the order of the tree."""
+    open_paths = [[root]]
+    while open_paths:
+        path = open_paths.pop()
+        if len(path) > DEPTH:
+            raise Unreadable("too_deep", f"a path of more than {DEPTH} messages")
+        replies = path[-1].get("replies") or []
+        if not isinstance(replies, list) or not all(isinstance(reply, Mapping) for reply in replies):
+            raise Unreadable("wrong_type", f"replies: expected a list of messages, found {replies!r:.80}")
+        if not replies:
+            yield path
+        open_paths += [[*path, reply] for reply in reversed(replies)]
+
+
+def _path(path: Sequence[Mapping[str, Any]], tree: str, extra: dict[str, Any]) -> Sample:
+    turns, above = [], tree
+    for message in path:
+        turn, known = _turn(message), str(message.get("message_id"))
+        if known == _made_id(above, turn):
+            turn = turn.model_copy(update={"extra": {key: v for key, v in turn.extra.items() if key != "message_id"}})
+        turns.append(turn)
+        above = known
+    return Sample(turns=tuple(turns), extra=extra, provenance=Provenance(source_id=tree))
+
+
+def _made_id(above: str, turn: Turn) -> str:
+    """Return the id that a message without one gets: it depends on where it stands and what it says."""
+    return digest([above, turn.role, turn.text])[:32]
+
+
+def _turn(message: Mapping[str, Any]) -> Turn:
+    said = message.get("role")
+    role = ROLES.get(said) if isinstance(said, str) else None
+    if role is None:
+        raise Unreadable("unknown_role", f"role: expected one of {', '.join(ROLES)}, found {said!r:.40}")
+    extra = {key: value for key, value in message.items() if key not in _OWN and value is not None}
+    return Turn(role=role, content=text_of(message, "text"), extra=extra)
+
+
+def _tree_id(sample: Sample) -> str:
+    return sample.provenance.source_id or sample.id
+
+
+def _merged(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Return the trees of paths: turns with one message id and one parent are one message."""
+    roots: list[dict[str, Any]] = []
+    for sample in samples:
+        level, above = roots, _tree_id(sample)
+        for turn in sample.turns:
+            known = turn.extra.get("message_id") or _made_id(above, turn)
+            node = next((one for one in level if one["message_id"] == known), None)
+            if node is None:
+                extra = {key: value for key, value in turn.extra.items() if key != "message_id"}
+                node = {"message_id": known, "role": NAMES[turn.role], "text": turn.text, **extra, "replies": []}
+                level.append(node)
+            level, above = node["replies"], str(known)
+    return roots
+
+
+def _walk(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str | None]]:
+    """Yield (message, parent's id), parents first."""
+    waiting: list[tuple[Mapping[str, Any], str | None]] = [(root, None)]
+    while waiting:
+        node, parent = waiting.pop()
+        yield node, parent
+        waiting += [(reply, node["message_id"]) for reply in reversed(node["replies"])]

@@ -1,0 +1,86 @@
+"""ShareGPT rows: turns with `from` and `value`.
+
+    {"id": "...", "conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
+
+The shape of Vicuna's training data and of most published chat logs. LLaMA-Factory's `system` column is read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats.holds import demand
+from instructgen.formats.reading import list_of, rest_of
+from instructgen.records import Role, Sample, Turn
+
+SPEAKERS: dict[str, Role] = {
+    "human": "user", "user": "user", "prompter": "user",
+    "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant",
+    "bot": "assistant", "model": "assistant", "function_call": "assistant",
+    "system": "system",
+    "tool": "tool", "observation": "tool", "function_response": "tool",
+}  # fmt: skip
+"""Names of speakers met in the wild -> our roles."""
+NAMES: dict[Role, str] = {"user": "human", "assistant": "gpt", "system": "system", "tool": "tool"}
+KNOWN = frozenset({"conversations", "conversation", "system"})
+
+
+class ShareGPT(Format):
+    """A conversation of human and gpt turns."""
+
+    name: ClassVar[str] = "sharegpt"
+    title: ClassVar[str] = "conversations: from and value"
+    consumers: ClassVar[tuple[str, ...]] = ("FastChat", "LLaMA-Factory", "Axolotl", "torchtune", "Unsloth")
+    columns: ClassVar[Mapping[str, Any]] = {"id": "string", "conversations": [{"from": "string", "value": "string"}]}
+    holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
+
+    def fits(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a row has a list of turns with `from` and `value`."""
+        said = row.get(_column(row))
+        return (
+            isinstance(said, list)
+            and bool(said)
+            and all(isinstance(t, dict) and {"from", "value"} <= set(t) for t in said)
+        )
+
+    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+        """Return the row's conversation. Raises: Unreadable."""
+        column = _column(row)
+        turns = turns_of(list_of(row, column), column)
+        if isinstance(row.get("system"), str) and row["system"]:
+            turns = (Turn(role="system", content=row["system"]), *turns)
+        return [Sample(turns=turns, **rest_of(row, KNOWN))]
+
+    def write(self, sample: Sample) -> Row:
+        """Return the conversation; `id` is the source row's, else the sample's. Raises: Unwritable."""
+        demand(sample, self.holds, self.name)
+        return {"id": sample.provenance.source_id or sample.id, "conversations": spoken(sample.turns)}
+
+
+def _column(row: Mapping[str, Any]) -> str:
+    return "conversation" if "conversation" in row and "conversations" not in row else "conversations"
+
+
+def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
+    """Return from/value pairs as turns; a speaker's unusual name stays in the turn's extra keys. Raises: Unreadable."""
+    turns = []
+    for number, part in enumerate(said):
+        speaker, text = part.get("from"), part.get("value")
+        role = SPEAKERS.get(speaker) if isinstance(speaker, str) else None
+        if role is None:
+            known = ", ".join(SPEAKERS)
+            raise Unreadable("unknown_role", f"{where}[{number}].from: expected one of {known}; found {speaker!r:.40}")
+        if not isinstance(text, str):
+            raise Unreadable("wrong_type", f"{where}[{number}].value: expected a text, found {text!r:.80}")
+        extra = {key: value for key, value in part.items() if key not in ("from", "value") and value is not None}
+        if speaker != NAMES[role]:
+            extra["from"] = speaker
+        turns.append(Turn(role=role, content=text, extra=extra))
+    return tuple(turns)
+
+
+def spoken(turns: Iterable[Turn]) -> list[dict[str, str]]:
+    """Return turns as from/value pairs, an input joined to its instruction."""
+    return [{"from": str(turn.extra.get("from", NAMES[turn.role])), "value": turn.text} for turn in turns]
