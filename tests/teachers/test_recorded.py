@@ -75,7 +75,7 @@ def test_a_request_that_was_never_asked_is_an_error_that_names_slot_and_prompt(f
 def test_stricter_filters_decide_again_over_the_same_answers(first, tmp_path):
     """As far as the prompts stay the same: the first window draws from the seeds alone."""
     stricter = (InstructionRules(min_words=19), Rouge())
-    outcome = generate(recipe(RecordedTeacher(run=str(first)), target=5, filters=stricter), tmp_path / "strict")
+    outcome = generate(recipe(RecordedTeacher(run=str(first)), target=12, filters=stricter), tmp_path / "strict")
 
     assert outcome.ending == "target"
     assert outcome.progress.reasons["filter/too_short"] > 0
