@@ -102,6 +102,12 @@ def test_every_template_fits_some_row(task):
 
 
 @FIXTURE
+def test_every_layout_gets_many_templates(path):
+    """A dataset that lacks the optional fields, or has other classes than most, is still put into words in many ways."""
+    assert len({t.name for t, _, _ in renderings(path)}) >= 7
+
+
+@FIXTURE
 def test_batches_and_single_rows_say_the_same(path):
     """Rendering a batch at once and row by row give the same texts."""
     assert list(renderings(path)) == list(renderings(path, by_row=True))
