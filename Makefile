@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-full test-wheel bench lint format clean
+.PHONY: demo test test-full test-wheel bench lint format sample clean
 
 demo: $(READY)
 	$(BIN)/instructgen demo --into data/demo
@@ -33,6 +33,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,local]'
 	touch $(READY)
+
+sample: $(READY)
+	rm -rf data/practice
+	$(BIN)/instructgen generate practice.yaml --into data/practice/run --target 22
+	$(BIN)/instructgen export data/practice/run --format alpaca --into data/practice/dataset
+	cp data/practice/dataset/jsonl/alpaca-train.jsonl data/sample.jsonl
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
