@@ -26,7 +26,7 @@ from instructgen.records import Completion, Params, Rejection, Request, Sample, 
 END_OF_TEXT = "50256"
 """The end-of-text token of the released teacher's vocabulary; its bias of -100 keeps the list from ending early."""
 _HEADER = re.compile(
-    r"^[ \t#>*-]*(?:(?P<n>\d{1,3})[ \t]?[.)][ \t]*)?\**(?P<field>instruction|input|output)[ \t]*\**:\**[ \t]*",
+    r"^[ \t#>*-]*(?:(?P<n>\d{1,3})[ \t]?[.)][ \t]*)?\**(?P<field>instructions?|inputs?|outputs?)[ \t]*\**:\**[ \t]*",
     re.MULTILINE | re.IGNORECASE,
 )
 _GLUE = re.compile(r"(?:^|\n)[ \t]*#{2,}[ \t]*(?:\d{1,3}[ \t]?[.)]?)?\s*\Z")
@@ -173,14 +173,14 @@ def _sample(reply: Completion, shots: Sequence[Shot], instruction: str, given: s
 def _tasks(text: str) -> tuple[str, list[Task]]:
     """Return what stands before the first task, and the tasks."""
     headers = _own_headers(text)
-    if not headers or headers[0]["field"].lower() != "instruction":  # it goes on behind the prompt's "4. Instruction:"
-        number = headers[0]["n"] if headers else None
+    if not headers or _name(headers[0]) != "instruction":  # it goes on behind the prompt's "4. Instruction:"
+        number = next((header["n"] for header in headers if header["n"]), None)
         text = f"{number}. Instruction: {text}" if number else f"Instruction: {text}"
         headers = _own_headers(text)
     tasks: list[tuple[int, dict[str, str]]] = []
     ends = [*(header.start() for header in headers[1:]), len(text)]
     for header, end in zip(headers, ends, strict=True):
-        name = header["field"].lower()
+        name = _name(header)
         if name == "instruction" or name in tasks[-1][1]:
             tasks.append((header.start(), {}))
         tasks[-1][1][name] = _clean(text[header.end() : end])
@@ -190,10 +190,26 @@ def _tasks(text: str) -> tuple[str, list[Task]]:
 
 
 def _own_headers(text: str) -> list[re.Match[str]]:
-    """Return the headers of fields: where any header has a number, a bare `Input:` belongs to somebody's text."""
+    """Return the headers of fields; where a task numbers its fields, a bare `Input:` belongs to somebody's text."""
     headers = list(_HEADER.finditer(text))
-    numbered = [header for header in headers if header["n"]]
-    return numbered or headers
+    counted = any(header["n"] and _name(header) == "instruction" for header in headers)
+    tasks: list[list[re.Match[str]]] = [[]]
+    for header in headers:
+        if _name(header) == "instruction":
+            if counted and not header["n"]:
+                continue
+            tasks.append([])
+        tasks[-1].append(header)
+    return [header for task in tasks for header in _own_fields(task)]
+
+
+def _own_fields(task: list[re.Match[str]]) -> list[re.Match[str]]:
+    numbered = any(header["n"] for header in task if _name(header) != "instruction")
+    return [header for header in task if header["n"] or not numbered or _name(header) == "instruction"]
+
+
+def _name(header: re.Match[str]) -> str:
+    return header["field"].lower().removesuffix("s")
 
 
 def _clean(value: str) -> str:

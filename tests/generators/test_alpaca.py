@@ -71,6 +71,10 @@ def test_a_good_reply_reads_the_same_in_every_fidelity(fidelity):
         (GOOD + "###\n6. Instruction: In 2020. What", [*TWO, "missing_output"], [*TWO, "wrong_parts"]),
         ("I cannot help with that.", ["missing_output"], ["wrong_parts"]),
         ("Instruction: Say hi.\nInput: none\nOutput: Hi", [("Say hi.", "", "Hi")], ["wrong_parts"]),
+        ("4. Instructions: Say hi.\nInput:\nnone\nOutput:\nHi", [("Say hi.", "", "Hi")], ["wrong_parts"]),
+        (" Fill in:\nInstruction: x\n4. Output:\nInput: Hi", ["preamble", ("x", "", "Input: Hi")], ["wrong_parts"]),
+        (" A.\nInput: x\nOutput: y\n5. Instruction: B.\n5. Output: z", [("A.", "x", "y"), ("B.", "", "z")],
+         ["wrong_parts"]),
         ("", ["no_task"], ["wrong_parts"]),
     ],
 )  # fmt: skip
@@ -128,7 +132,17 @@ def test_no_slot_takes_more_than_its_bound():
     assert len((bundled_dir("prompts") / "alpaca.batch.txt").read_bytes()) <= Alpaca().template_bytes
 
 
-HEADERS = ["\n###\n", "\n##\n", "4. Instruction:", "\n5. Input:\n", "\n6. Output: ", "Output:", "\nInstruction:", "\n"]
+HEADERS = [
+    "\n###\n",
+    "\n##\n",
+    "4. Instruction:",
+    "\n5. Input:\n",
+    "\n6. Output: ",
+    "\nOutput:",
+    "\nInput:",
+    "\nInstruction:",
+    "\n",
+]
 WORDS = ["river", "NASA", "20.", "3.14", "一二", "ok", "<noinput>"]
 
 
