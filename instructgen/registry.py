@@ -21,9 +21,11 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "self_instruct": "instructgen.generators.self_instruct:SelfInstruct",
     },
     "filters": {
+        "answers": "instructgen.filters.answers:Answers",
         "capability": "instructgen.filters.capability:Capability",
-        "constraints": "instructgen.filters.constraints:Constraints",
         "characters": "instructgen.filters.characters:Characters",
+        "code_tests": "instructgen.filters.code_tests:CodeTests",
+        "constraints": "instructgen.filters.constraints:Constraints",
         "copying": "instructgen.filters.copying:Copying",
         "emptiness": "instructgen.filters.emptiness:Emptiness",
         "ending": "instructgen.filters.ending:Ending",

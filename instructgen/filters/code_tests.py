@@ -1,0 +1,81 @@
+"""Code in answers, run against the tests that the sample carries.
+
+{"instruction": "Write add(a, b).", "output": "def add(a, b): return a - b", "labels": {"tests": ["assert add(1, 2) == 3"]}}
+    ->  tests_failed
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import PrivateAttr
+
+from instructgen.errors import RecipeError
+from instructgen.filters import Filter, Tools, Verdict
+from instructgen.filters.markup import FENCED
+from instructgen.records import Sample, digest
+
+_IMPORT = re.compile(r"^(?:def |class |import |from |@|async def |\w+\s*=)", re.MULTILINE)
+
+
+class CodeTests(Filter):
+    """Reject answers whose Python does not pass `labels.tests` (a string or a list of statements with assert).
+
+    A program counts as passed only when it reaches its end after the tests: leaving early with exit code 0 does not
+    help. It runs in the sandbox with the standard library; samples without tests are kept.
+    """
+
+    reasons: ClassVar[dict[str, str]] = {
+        "no_code": "the sample has tests and the answer has no code",
+        "tests_failed": "the code or a test raised",
+        "tests_skipped": "the program ended before its tests did",
+        "code_time": "the code ran out of time",
+        "code_memory": "the code took more memory than it may",
+        "code_processes": "the code started more processes than it may",
+        "code_output": "the code wrote more than it may",
+        "code_network": "the code reached for the network",
+        "code_files": "the code reached for files that are not its own",
+    }
+    reads: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    kind: Literal["code_tests"] = "code_tests"
+    _run: Any = PrivateAttr(default=None)
+
+    def prepare(self, tools: Tools) -> Self:
+        """Return a copy with the sandbox at hand. Raises: RecipeError when code may not be run here."""
+        if tools.run_code is None:
+            raise RecipeError("filter 'code_tests' runs code, and this command has no sandbox to run it in")
+        tools.run_code("")  # refuses now rather than at the first sample
+        ready = super().prepare(tools)
+        ready._run = tools.run_code
+        return ready
+
+    def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
+        """Run the answer and its tests."""
+        tests = sample.labels.get("tests")
+        if not tests:
+            return None
+        statements = "\n".join(map(str, tests)) if isinstance(tests, list) else str(tests)
+        code = code_of(sample.output)
+        if not code:
+            return sample.rejected("no_code")
+        token = digest([code, statements])[:24]
+        ran = self._run(f"{code}\n\n{statements}\nprint()\nprint({token!r})\n")
+        if ran.outcome == "ok":
+            done = ran.stdout.rstrip().endswith(token)
+            return None if done else sample.rejected("tests_skipped", exit_code=ran.code)
+        reason = "tests_failed" if ran.outcome == "error" else f"code_{ran.outcome}"
+        return sample.rejected(reason, detail=ran.detail, seconds=ran.seconds)
+
+
+def code_of(output: str) -> str:
+    """Return the Python of an answer: its fenced Python blocks, else its other blocks, else the answer if it is code.
+
+    Example: code_of("Sure:\\n```python\\nx = 1\\n```") -> "x = 1\\n"
+    """
+    blocks = FENCED.findall(output)
+    python = [body for language, body in blocks if language.lower() in ("python", "py", "python3")]
+    if python or blocks:
+        return "\n".join(python or [body for _, body in blocks])
+    return output if _IMPORT.search(output) else ""
