@@ -103,7 +103,7 @@ def test_every_template_fits_some_row(task):
 
 @FIXTURE
 def test_every_layout_gets_many_templates(path):
-    """A dataset that lacks the optional fields, or has other classes than most, is still put into words in many ways."""
+    """A dataset without the optional fields, or with unusual classes, is still put into words in many ways."""
     assert len({t.name for t, _, _ in renderings(path)}) >= 7
 
 

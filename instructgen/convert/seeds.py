@@ -29,7 +29,7 @@ _SHOWN = 60
 """Characters of a wrong value that a message shows."""
 
 
-def load_seeds(path: Path) -> list[Seed]:
+def load_seeds(path: Path | str) -> list[Seed]:
     """Read a seeds file. Seeds without an id get the file's name and their line: `mine.jsonl` line 3 -> "mine-3".
 
     A row may have no output at all (an instruction alone); an input without its output is an error.
@@ -38,6 +38,7 @@ def load_seeds(path: Path) -> list[Seed]:
     Raises: SeedError for a file that is missing, empty or broken, and for the first row that is no seed, naming file,
     line (row number in JSON and Parquet), value, expectation and next move.
     """
+    path = Path(path)
     seeds: list[Seed] = []
     first_use: dict[str, int] = {}
     try:

@@ -97,8 +97,8 @@ def test_instruction_alone_is_a_seed_without_instances(seeds_file):
 
 
 def test_whole_number_ids_are_taken_as_text(seeds_file):
-    """An id may be a JSON number."""
-    assert load_seeds(seeds_file(ALPACA | {"id": 12}))[0].id == "12"
+    """An id may be a JSON number, and the path a text."""
+    assert load_seeds(str(seeds_file(ALPACA | {"id": 12})))[0].id == "12"
 
 
 @pytest.mark.parametrize("text", [CHINESE, ARABIC, EMOJI, "água " * 9000], ids=["chinese", "arabic", "emoji", "50 kB"])
