@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from instructgen.errors import RecipeError
 from instructgen.generators import Flow, Generator
 from instructgen.generators.instances import (
     Case,
@@ -37,7 +38,7 @@ from instructgen.records import Completion, Draft, Params, Rejection, Request, S
 BYTES_PER_TOKEN = 16
 """No tokeniser in use packs ordinary prose this tightly; bounds what a reply of n tokens adds to a later prompt."""
 Draw = Callable[[int, Random], list[Shot]]
-_YES = re.compile(r"\W*yes\b", re.IGNORECASE)
+_YES = re.compile(r"\W*(?:classification\W+)?yes\b", re.IGNORECASE)
 
 
 class ShortForm(BaseModel):
@@ -106,6 +107,12 @@ class SelfInstruct(Generator):
     )
     short: ShortForm = Field(default=ShortForm(), description="options of the short form")
 
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if self.seed_shots + self.machine_shots == 0:
+            raise ValueError("seed_shots and machine_shots are both 0: a prompt needs at least one example")
+        return self
+
     def flow(self, pool: PoolView, rng: Random) -> Flow:
         """Invent tasks, then pay for instances of the new ones only."""
         return self._short_flow(pool, rng) if self.form == "short" else self._full_flow(pool, rng)
@@ -173,6 +180,8 @@ class SelfInstruct(Generator):
         total = self.seed_shots + self.machine_shots
         machine = self._draw(pool.draw_machine, pool.machine_count, self.machine_shots, rng)
         seeds = self._draw(pool.draw_seeds, pool.seed_count, total - len(machine), rng)
+        if not seeds and not machine:
+            raise RecipeError(f"generator: none of the {pool.seed_count} seeds suits its prompt: {self._suiting()}")
         return shuffled([*machine, *seeds], rng)
 
     def _draw(self, draw: Draw, count: int, k: int, rng: Random) -> list[Shot]:
@@ -186,6 +195,14 @@ class SelfInstruct(Generator):
         if self.form == "short" and (shot.input or len(shot.instruction) > self.short.shot_chars):
             return False
         return shot.is_classification or not self.classification_seeds_only
+
+    def _suiting(self) -> str:
+        if self.form == "short":
+            return (
+                f"form: short shows tasks without input and of at most {self.short.shot_chars} characters; "
+                "add such seeds, raise short.shot_chars, or use form: full"
+            )
+        return "classification_seeds_only wants seeds with is_classification: true; add some, or leave the option out"
 
     def _invent(self, shots: Sequence[Shot]) -> Request:
         end = len(shots) + self.ideas + 1

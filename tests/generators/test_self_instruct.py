@@ -5,9 +5,11 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from instructgen.errors import RecipeError
 from instructgen.files import bundled_dir
-from instructgen.generators.self_instruct import SelfInstruct
+from instructgen.generators.self_instruct import SelfInstruct, ShortForm
 from instructgen.records import Sample
 from instructgen.teachers.tokens import request_bound
 from instructgen.testing import make_sample, make_seed, make_view, play, reply
@@ -145,6 +147,7 @@ def test_rejections_of_an_idea_name_all_its_requests():
         ("as_released", "yes, it", False),
         ("fixed", "Yes.", True),
         ("fixed", "**yes**", True),
+        ("fixed", "Classification: Yes", True),
         ("fixed", "yesterday", False),
         ("fixed", "No", False),
         ("fixed", "", False),
@@ -252,6 +255,25 @@ def test_classification_seeds_only():
     assert "classification tasks" in prompt
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classification_seeds_only": True}, "none of the 1 seeds.*is_classification: true"),
+        ({"form": "short"}, "none of the 1 seeds.*at most 120 characters.*form: full"),
+    ],
+)
+def test_no_fitting_seed_is_an_error_of_the_recipe(options, message):
+    """A prompt without examples would waste the run; the error says what to change."""
+    with pytest.raises(RecipeError, match=message):
+        story("", view=make_view([make_seed("Sing it.", input="a song")]), **options)
+
+
+def test_a_prompt_needs_an_example():
+    """Both shot counts at zero are refused when the recipe is read."""
+    with pytest.raises(ValidationError, match="at least one example"):
+        SelfInstruct(seed_shots=0, machine_shots=0)
+
+
 def test_text_endpoint_sends_raw_completions():
     """With endpoint: text nothing goes through a chat template."""
     played = story("A one.", "No", ONE_CASE, endpoint="text")
@@ -306,7 +328,7 @@ def test_short_form_pays_no_answer_for_a_known_idea():
 def test_no_slot_takes_more_than_its_bound(form, fidelity):
     """With the longest shots and the most ideas, the requests stay within what the slot declares."""
     view = make_view([make_seed("译" * 5_000, id=str(n)) for n in range(9)])
-    generator = SelfInstruct(form=form, fidelity=fidelity)
+    generator = SelfInstruct(form=form, fidelity=fidelity, short=ShortForm(shot_chars=9_999))
     ideas = "\n".join(f"{n}. Idea number {n} " + "long " * 100 for n in range(9, 25))
     full = [ideas, *["Yes"] * 8, *[""] * 8]
     played = play(generator.flow(view, Random(0)), full if form == "full" else ["idea " * 60, "x"])
