@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from instructgen import files
+import instructgen.files as files
 from instructgen.errors import DataError, ExportError
 from instructgen.exporters import card, schema
 from instructgen.exporters.numbering import Numbering
