@@ -77,7 +77,7 @@ class InstructionRules(Filter):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min_words > self.max_words:
-            raise ValueError(f"min_words is {self.min_words}, above max_words {self.max_words}: nothing would pass")
+            raise ValueError(f"min_words ({self.min_words}) up to max_words ({self.max_words}): else nothing passes")
         return self
 
     def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:

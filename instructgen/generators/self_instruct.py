@@ -110,7 +110,7 @@ class SelfInstruct(Generator):
     @model_validator(mode="after")
     def _shows_something(self) -> Self:
         if self.seed_shots + self.machine_shots == 0:
-            raise ValueError("seed_shots and machine_shots are both 0: a prompt needs at least one example")
+            raise ValueError("at least one example in a prompt: seed_shots or machine_shots above 0")
         return self
 
     def flow(self, pool: PoolView, rng: Random) -> Flow:

@@ -270,7 +270,7 @@ def test_no_fitting_seed_is_an_error_of_the_recipe(options, message):
 
 def test_a_prompt_needs_an_example():
     """Both shot counts at zero are refused when the recipe is read."""
-    with pytest.raises(ValidationError, match="at least one example"):
+    with pytest.raises(ValidationError, match="at least one example in a prompt"):
         SelfInstruct(seed_shots=0, machine_shots=0)
 
 
