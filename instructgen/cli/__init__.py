@@ -13,6 +13,7 @@ from instructgen.cli.export import export
 from instructgen.cli.generate import generate
 from instructgen.cli.report import report, verify, why
 from instructgen.cli.setup import init, list_
+from instructgen.cli.templates import templates
 
 app = typer.Typer(
     name="instructgen",
@@ -24,6 +25,7 @@ app = typer.Typer(
 for command in (init, generate, convert, export, report, why, verify, demo):
     app.command()(command)
 app.command("list")(list_)
+app.add_typer(templates, name="templates")
 
 
 @app.callback(invoke_without_command=True)

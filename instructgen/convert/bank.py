@@ -26,7 +26,8 @@ from instructgen.convert.linearise import FILTERS
 from instructgen.errors import InstructgenError, TemplateError, suggestion
 
 VERSION = 1
-Kind = Literal["text", "label", "choices", "answers", "list", "spans", "triples", "pairs", "turns", "table", "number"]
+Kind = Literal["text", "label", "choices", "answers", "list", "spans", "triples", "pairs", "turns", "table", "number",
+               "examples"]  # fmt: skip
 MADE = frozenset({"labels", "choices", "answer", "options"})
 """Variables that the converter makes for templates of a task with a label field, beside the fields themselves."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from instructgen import files
+from instructgen.convert import superni
 from instructgen.errors import DataError
 
 LOOKED_AT = 1000
@@ -64,6 +65,9 @@ def open_source(
 
 
 def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
+    if path.suffix == ".json" and _holds_task(path):
+        data = superni.load_task(path)
+        return Source(path.stem, lambda _: enumerate(superni.task_rows(data, path.stem), 1))
     names = parquet_names(path) if files.layout_of(path) == "parquet" else {}
     return Source(path.name, lambda bad: files.iter_rows(path, bad, columns), names)
 
@@ -74,6 +78,13 @@ def _folder(path: Path, split: str | None) -> Source:
     found = files.data_files(path, split)
     names = parquet_names(found[0]) if files.layout_of(found[0]) == "parquet" else {}
     return Source(path.name, lambda bad: _chained(found, bad), names, _licence(path))
+
+
+def _holds_task(path: Path) -> bool:
+    """Tell from its beginning whether a file is a Super-NaturalInstructions task."""
+    with files.open_bytes(path) as file:
+        head = file.read(100_000)
+    return head.lstrip().startswith(b"{") and b'"Definition"' in head
 
 
 def _chained(paths: Sequence[Path], bad: files.BadRow) -> Iterator[Numbered]:

@@ -153,10 +153,6 @@ def text_of(value: Any) -> str | None:
     return str(value)
 
 
-def _first_text(value: Any) -> str | None:
-    return text_of(value[0]) if isinstance(value, list) and value else text_of(value)
-
-
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise TypeError("a truth value is not a number")
@@ -262,8 +258,13 @@ def _table(value: Any) -> dict[str, Any]:
     return {"columns": list(columns), "rows": [list(row) for row in value["rows"]]}
 
 
+def _examples(value: Any) -> list[dict[str, str]]:
+    keys = ("input", "output", "explanation")
+    return [{key: str(one.get(key) or "").strip() for key in keys} for one in value]
+
+
 _KINDS: dict[str, Callable[[Any], Any]] = {
     "text": text_of, "number": _number, "choices": _choices, "answers": _answers, "list": _texts, "spans": _spans,
     "triples": _triples, "pairs": _pairs, "turns": _turns, "table": _table, "label": lambda value: value,
-    "first": _first_text,
+    "examples": _examples,
 }  # fmt: skip
