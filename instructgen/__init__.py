@@ -7,7 +7,6 @@ report = generate(load_recipe("demo.yaml"), into="runs/first")
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Load the public names of `instructgen.api` on first use, so that importing the package costs nothing."""
-    if find_spec(f"{__name__}.{name}") is not None:  # `from instructgen import files` asks here first
-        return import_module(f"{__name__}.{name}")
     api = import_module("instructgen.api")  # not `from instructgen import`: that asks this function again
     if name in api.__all__:
         return getattr(api, name)

@@ -20,10 +20,10 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from instructgen import files
 from instructgen.convert.jinja import BoundedEnvironment, Expression, Text
 from instructgen.convert.linearise import FILTERS
 from instructgen.errors import InstructgenError, TemplateError, suggestion
+from instructgen.files import bundled_dir, find, read_text
 
 VERSION = 1
 Kind = Literal["text", "label", "choices", "answers", "list", "spans", "triples", "pairs", "turns", "table", "number",
@@ -171,7 +171,7 @@ def load_pack(path: Path) -> Pack:
     Raises: TemplateError naming file, template, key and value, and what was expected.
     """
     try:
-        data = yaml.load(files.read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader that refuses double keys
+        data = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader that refuses double keys
     except yaml.YAMLError as error:
         raise TemplateError(f"{path}: not YAML: {error}") from error
     return pack_of(data, str(path))
@@ -234,7 +234,7 @@ def find_pack(task: str) -> Pack:
     if path.suffix in (".yaml", ".yml") or path.is_file():
         return load_pack(path)
     try:
-        return load_pack(files.find("templates", f"{task}.yaml"))
+        return load_pack(find("templates", f"{task}.yaml"))
     except TemplateError:
         raise
     except InstructgenError as error:
@@ -243,5 +243,5 @@ def find_pack(task: str) -> Pack:
 
 def tasks() -> list[str]:
     """Return the names of the bundled task types, sorted."""
-    folder = files.bundled_dir("templates")
+    folder = bundled_dir("templates")
     return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []

@@ -24,6 +24,8 @@ from instructgen.convert.promptsource import LABEL_COLUMNS, PromptTemplate, load
 from instructgen.convert.render import Batch, Made, Renderer
 from instructgen.errors import TemplateError
 
+_MADE_UP = re.compile(r"[A-Z_]+\d")
+"""What made-up values hold; a target without it is the template's own words, which its input may well name."""
 DRAWS = 24
 """Seeds tried for templates that draw, so that what happens in some branches only is found."""
 KINDS = {
@@ -100,9 +102,9 @@ def lint(path: Path, rows: Sequence[Mapping[str, Any]] = ()) -> list[Finding]:
 
 
 def _is_promptsource(path: Path) -> bool:
-    from instructgen import files
+    from instructgen.files import read_text
 
-    return "!Template" in files.read_text(path)
+    return "!Template" in read_text(path)
 
 
 # Packs of ours
@@ -191,8 +193,8 @@ def _lint_rendered(renderer: Renderer, batch: Batch, where: str) -> Iterator[Fin
 
 
 def _leaks(made: Made) -> bool:
-    """Tell whether a target stands in its input; a made-up answer is in no context unless the template puts it there."""
-    return len(made.target) >= 4 and made.target in made.input
+    """Tell whether a target stands in its input; a made-up answer is in no context by itself."""
+    return _MADE_UP.search(made.target) is not None and made.target in made.input
 
 
 def _lint_label(renderer: Renderer, made: Made, targets: dict[str, str], own: bool) -> Iterator[tuple[str, str]]:
@@ -255,6 +257,7 @@ def _value(kind: str, role: str, number: int) -> Any:
     word = f"{role.upper()}{number}"
     return {
         "text": f"Qua {word} zed wei hep tol",
+        "label": None,
         "number": 1000 + number,
         "choices": [f"{word}A", f"{word}B", f"{word}C"],
         "answers": [f"{word}first", f"{word}second"] if number < 2 else [],

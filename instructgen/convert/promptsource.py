@@ -24,13 +24,13 @@ from typing import Any
 
 import yaml
 
-from instructgen import files
 from instructgen.convert.batch import BatchText
 from instructgen.convert.build import sample_dict
 from instructgen.convert.jinja import BoundedEnvironment, Text, Unrenderable
 from instructgen.convert.render import Made, Result
 from instructgen.convert.sources import Source
 from instructgen.errors import TemplateError
+from instructgen.files import read_text
 from instructgen.records import Rejection
 
 SEPARATOR = "|||"
@@ -203,7 +203,7 @@ def load_prompts(path: Path, *, truncate: bool = False) -> list[PromptTemplate]:
     Raises: TemplateError for what is not YAML or not of promptsource's shape. Bad Jinja shows when it is compiled.
     """
     try:
-        data = yaml.load(files.read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader with two harmless tags
+        data = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader with two harmless tags
     except yaml.YAMLError as error:
         raise TemplateError(f"{path}: not YAML: {error}") from error
     templates = data.get("templates") if isinstance(data, dict) else None
@@ -299,6 +299,7 @@ class PromptConversion:
         if result.choices:
             labels = {"options": list(result.choices)}
             labels |= {"label": result.label, "is_classification": True} if result.label is not None else {}
+        languages = template.metadata.get("languages") or [""]
         known = {"source": self.source.name, "source_id": str(number), "template": identity,
-                 "licence": self.source.licence, "language": (template.metadata.get("languages") or [""])[0]}  # fmt: skip
+                 "licence": self.source.licence, "language": languages[0]}  # fmt: skip
         return sample_dict(result, labels, {key: value for key, value in known.items() if value})

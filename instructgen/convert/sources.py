@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from instructgen import files
 from instructgen.convert import superni
 from instructgen.errors import DataError
+from instructgen.files import BadRow, data_files, iter_rows, layout_of, loads, open_bytes, read_text
 
 LOOKED_AT = 1000
 """Rows that are looked at before anything is written: for columns, classes and examples."""
@@ -30,7 +30,7 @@ class Source:
 
     name: str
     """What provenance calls it: the file's or folder's name, the Hub id."""
-    open: Callable[[files.BadRow], Iterator[Numbered]]
+    open: Callable[[BadRow], Iterator[Numbered]]
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Column -> names of its numbers, where the dataset says so (`ClassLabel`)."""
     licence: str = ""
@@ -68,26 +68,26 @@ def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
     if path.suffix == ".json" and _holds_task(path):
         data = superni.load_task(path)
         return Source(path.stem, lambda _: enumerate(superni.task_rows(data, path.stem), 1))
-    names = parquet_names(path) if files.layout_of(path) == "parquet" else {}
-    return Source(path.name, lambda bad: files.iter_rows(path, bad, columns), names)
+    names = parquet_names(path) if layout_of(path) == "parquet" else {}
+    return Source(path.name, lambda bad: iter_rows(path, bad, columns), names)
 
 
 def _folder(path: Path, split: str | None) -> Source:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _saved(path, split)
-    found = files.data_files(path, split)
-    names = parquet_names(found[0]) if files.layout_of(found[0]) == "parquet" else {}
+    found = data_files(path, split)
+    names = parquet_names(found[0]) if layout_of(found[0]) == "parquet" else {}
     return Source(path.name, lambda bad: _chained(found, bad), names, _licence(path))
 
 
 def _holds_task(path: Path) -> bool:
     """Tell from its beginning whether a file is a Super-NaturalInstructions task."""
-    with files.open_bytes(path) as file:
+    with open_bytes(path) as file:
         head = file.read(100_000)
     return head.lstrip().startswith(b"{") and b'"Definition"' in head
 
 
-def _chained(paths: Sequence[Path], bad: files.BadRow) -> Iterator[Numbered]:
+def _chained(paths: Sequence[Path], bad: BadRow) -> Iterator[Numbered]:
     """Yield the rows of several files; their numbers run on."""
     before = 0
     for path in paths:
@@ -96,7 +96,7 @@ def _chained(paths: Sequence[Path], bad: files.BadRow) -> Iterator[Numbered]:
         def told(number: int, said: str, start: int = start, path: Path = path) -> None:
             bad(start + number, f"{path.name}:{number}: {said}")
 
-        for number, row in files.iter_rows(path, told):
+        for number, row in iter_rows(path, told):
             last = number
             yield start + number, row
         before += last
@@ -109,7 +109,7 @@ def _licence(folder: Path) -> str:
     card = folder / "README.md"
     if not card.is_file():
         return ""
-    head = re.match(r"---\n(.*?)\n---", files.read_text(card), re.DOTALL)
+    head = re.match(r"---\n(.*?)\n---", read_text(card), re.DOTALL)
     try:
         data = yaml.safe_load(head[1]) if head else None
     except yaml.YAMLError:
@@ -128,7 +128,7 @@ def parquet_names(path: Path) -> dict[str, tuple[str, ...]]:
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
     try:
-        info = files.loads(metadata[b"huggingface"])
+        info = loads(metadata[b"huggingface"])
         return _feature_names(info["info"]["features"])
     except (KeyError, ValueError, TypeError):
         return {}
@@ -166,7 +166,7 @@ def _of_dataset(data: Any, name: str) -> Source:
     """Wrap a `datasets.Dataset`: its Arrow batches are read directly, which is many times faster than row by row."""
     table = data.with_format("arrow")
 
-    def rows(_: files.BadRow) -> Iterator[Numbered]:
+    def rows(_: BadRow) -> Iterator[Numbered]:
         number = 0
         for batch in table.iter(batch_size=1000):
             for row in batch.to_pylist():

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from instructgen import files
 from instructgen.errors import DataError
+from instructgen.files import loads, read_text
 
 REQUIRED = ("Definition", "Positive Examples", "Negative Examples", "Instances", "Input_language", "Output_language",
             "Categories", "Source")  # fmt: skip
@@ -34,7 +34,7 @@ def is_task(data: object) -> bool:
 def load_task(path: Path) -> dict[str, Any]:
     """Read a task. Raises: DataError for what is not one."""
     try:
-        data = files.loads(files.read_text(path).encode())
+        data = loads(read_text(path).encode())
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not is_task(data):
