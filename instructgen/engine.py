@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Literal
 
 from instructgen.decisions import ClosedSlot
-from instructgen.errors import InstructgenError, MissingAnswer
+from instructgen.errors import MissingAnswer
 from instructgen.filters import Filter
 from instructgen.pool import Pool
 from instructgen.purchases import Purchases, SlotLedger
@@ -34,9 +34,9 @@ from instructgen.records import (
     digest,
 )
 from instructgen.run import OpenRun
-from instructgen.screening import Candidate, Screening
+from instructgen.screening import Candidate, Screening, candidate_of
 
-Ending = Literal["target", "exhausted", "budget", "interrupted"]
+Ending = Literal["target", "exhausted", "budget", "interrupted", "pilot"]
 
 
 @dataclass
@@ -78,7 +78,7 @@ def run_random(run_seed: int, *parts: object) -> Random:
 
 
 class Engine:
-    """Works on one open run until it ends.
+    """Works on one open run until it ends, or until `pilot` slots are closed.
 
     Raises (from `work`): TeacherError or MissingAnswer when the next slot cannot be answered, RunError when the run
     cannot be written; whatever was bought is stored by then, and running again goes on.
@@ -92,10 +92,11 @@ class Engine:
         screening: Screening,
         *,
         fits: Callable[[Usage, int, SlotBound], bool],
+        pilot: int | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self.recipe, self._opened, self._purchases, self._screening = recipe, opened, purchases, screening
-        self._fits, self._watch = fits, watch
+        self._fits, self._watch, self._pilot = fits, watch, pilot
         frozen = opened.run.frozen
         self._recipe_hash = frozen["recipe_hash"]
         self._prompt_hashes: dict[str, str] = frozen["deciding"]["prompts"]
@@ -174,13 +175,17 @@ class Engine:
             rate = sum(accepted for _, accepted in self._recent) / parsed if parsed else 0.0
             if rate < self.recipe.exhausted.below:
                 return "exhausted"
-        return None if self._fits(progress.spent, 0, self.bound) else "budget"
+        if not self._fits(progress.spent, 0, self.bound):
+            return "budget"
+        return "pilot" if self._pilot is not None and progress.slots >= self._pilot else None
 
     def _may_start(self, slot: int) -> bool:
         closed = self.progress.slots
         if slot - self.recipe.window >= closed:
             return False
         if not self._fits(self.progress.spent, slot - closed, self.bound):
+            return False
+        if self._pilot is not None and slot >= self._pilot:
             return False
         return slot == closed or self._wanted(slot - closed)
 
@@ -250,7 +255,7 @@ class Engine:
                 reply = await self._answers(ask, ledger, f"generate/{step}", asked)
                 step += 1
         stamp = self._stamp(asked)
-        return rejected + [_candidate(item, stamp) for item in items]
+        return rejected + [candidate_of(item, stamp) for item in items]
 
     async def _judge(self, slot: int, number: int, candidate: Candidate, ledger: SlotLedger) -> None:
         for judge in self._screening.judges:
@@ -332,7 +337,7 @@ class Engine:
             "usage": {model: cost.as_json() for model, cost in sorted(usage.items())},
             "charged": charged,
         }
-        lines = [_line(candidate) for candidate in played.candidates]
+        lines = [candidate.line() for candidate in played.candidates]
         self._opened.log.append(lines, closed)
         paid = [key for key in charged if key not in self._purchases.reused]
         spent = sum((played.ledger.used[key][1] for key in paid), Usage())
@@ -346,7 +351,7 @@ class Engine:
         for key in self._purchases.reused.intersection(slot.closed["charged"]):
             stored = self._opened.store.get(key)
             if stored is not None:
-                total = _minus(total, stored.usage)
+                total -= stored.usage.model_copy(update={"requests": 1})
         self._count(slot.number, slot.lines, slot.closed, accepted, total)
 
     def _count(
@@ -369,33 +374,3 @@ class Engine:
         for model, cost in closed["usage"].items():
             progress.usage[model] = progress.usage.get(model, Usage()) + Usage.model_validate(cost)
         progress.spent += spent
-
-
-def _candidate(item: Sample | Rejection, stamp: Provenance) -> Candidate:
-    """Return a flow's item as a candidate, its provenance filled in where the flow left it open."""
-    if isinstance(item, Rejection):
-        if item.requests:
-            return Candidate(item.sample, item)
-        return Candidate(item.sample, item.model_copy(update={"requests": stamp.requests}))
-    own = item.provenance
-    known = {name: value for name, value in own if value or name == "draft"}
-    return Candidate(item.model_copy(update={"provenance": stamp.model_copy(update=known)}))
-
-
-def _line(candidate: Candidate) -> dict[str, Any]:
-    if candidate.rejection is not None:
-        return {"rejected": candidate.rejection.as_json()}
-    if candidate.sample is None:
-        raise InstructgenError("a candidate without sample and rejection")  # a bug of ours
-    return {"accepted": candidate.sample.as_json()}
-
-
-def _minus(total: Usage, part: Usage) -> Usage:
-    return Usage(
-        requests=total.requests - 1,
-        prompt_tokens=total.prompt_tokens - part.prompt_tokens,
-        completion_tokens=total.completion_tokens - part.completion_tokens,
-        reasoning_tokens=total.reasoning_tokens - part.reasoning_tokens,
-        cached_tokens=total.cached_tokens - part.cached_tokens,
-        estimated=total.estimated,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Outcome:
     progress: Progress
     bought: int = 0
     """Answers bought in this sitting."""
+    seconds: float = 0.0
+    """How long this sitting worked."""
     reused: int = 0
     """Answers that the run took from other runs' stores."""
     notes: list[str] = field(default_factory=list)
@@ -49,16 +52,18 @@ def generate(
     reuse: Sequence[str | Path] = (),
     offline: bool = False,
     overwrite: bool = False,
+    pilot: int | None = None,
     watch: Watch = lambda _: None,
 ) -> Outcome:
     """Work on the run in directory `into` until it ends; start it, or go on where it stopped.
 
     `reuse` names runs whose stored answers may be copied instead of bought. `offline` answers from the store alone.
+    `pilot` stops when so many slots are closed: enough for a forecast, and part of the run.
     `watch` is called after each commit.
     Example: generate(load_recipe("demo.yaml"), "runs/first").ending -> "target"
     Raises: InstructgenError of the kind that fits; whatever was bought is stored, and the same call goes on.
     """
-    path = Path(into)
+    path, started = Path(into), time.monotonic()
     with ExitStack() as stack:
         work = stack.enter_context(opened(path, freeze(recipe), overwrite=overwrite))
         stores = []
@@ -74,13 +79,15 @@ def generate(
             reuse=stores,
         )
         screening = Screening([option.prepare(tools()) for option in recipe.filters])
-        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe).fits, watch=watch)
+        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe).fits, pilot=pilot, watch=watch)
         ended = engine.fold()
         # A run that has ended starts no teacher.
         ending = ended if ended is not None else asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
         notes = [*hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
-    return Outcome(Run(path), ending, engine.progress, purchases.bought, reused, [note for note in notes if note])
+    seconds = time.monotonic() - started
+    notes = [note for note in notes if note]
+    return Outcome(Run(path), ending, engine.progress, purchases.bought, seconds, reused, notes)
 
 
 def freeze(recipe: Recipe) -> Frozen:

@@ -387,6 +387,17 @@ class Usage(Record):
             estimated=self.estimated or other.estimated,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        """Return the difference; estimated if this one is."""
+        return Usage(
+            requests=self.requests - other.requests,
+            prompt_tokens=self.prompt_tokens - other.prompt_tokens,
+            completion_tokens=self.completion_tokens - other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens - other.reasoning_tokens,
+            cached_tokens=self.cached_tokens - other.cached_tokens,
+            estimated=self.estimated,
+        )
+
     @property
     def tokens(self) -> int:
         """Prompt and completion tokens together."""

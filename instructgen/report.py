@@ -15,8 +15,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.card import Facts
+from instructgen.forecast import Forecast, SlotCost, forecast
+from instructgen.recipe import build
 from instructgen.records import Sample, Usage
 from instructgen.run import Run
+from instructgen.teachers import Teacher
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -52,6 +55,10 @@ class Report(BaseModel):
     """(stage, reason, count), most frequent first."""
     usage: dict[str, Usage]
     """Model -> requests and tokens charged."""
+    by_prompt: dict[str, Usage]
+    """Prompt name (or "own" for requests that a flow wrote itself) -> usage: what each stage of the method costs."""
+    usd: float | None
+    """What all of it cost by the price of the teacher; `None` = no price known."""
     possibly_billed: int
     """Requests that may have been billed without an answer, killed sittings included: an upper bound."""
     with_input: int
@@ -73,7 +80,7 @@ class Report(BaseModel):
 
 def report(run: Run) -> Report:
     """Return the report of a run. Raises: RunError when it is damaged."""
-    funnel, usage = Counter[tuple[str, str]](), dict[str, Usage]()
+    funnel, usage, charged = Counter[tuple[str, str]](), dict[str, Usage](), set[str]()
     samples, parsed, accepted, slots, recent = list[Sample](), 0, 0, 0, list[tuple[int, int]]()
     for slot in run.slots():
         slots += 1
@@ -85,9 +92,12 @@ def report(run: Run) -> Report:
         )
         for model, cost in slot.closed["usage"].items():
             usage[model] = usage.get(model, Usage()) + Usage.model_validate(cost)
+        charged.update(slot.closed["charged"])
         lines = (line["accepted"] for line in slot.lines if "accepted" in line)
         samples += [Sample.model_validate(line) for line in lines if len(samples) < run.target]
     samples = samples[: run.target]
+    by_prompt, possibly_billed = _of_store(run, charged)
+    price = build("teachers", run.recipe["teacher"], "teacher").known_price()
     return Report(
         name=run.recipe["name"],
         target=run.target,
@@ -99,7 +109,9 @@ def report(run: Run) -> Report:
         held_back=accepted - len(samples),
         funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
         usage=usage,
-        possibly_billed=_possibly_billed(run),
+        by_prompt=by_prompt,
+        usd=None if price is None else float(price.cost(sum(usage.values(), Usage()))),
+        possibly_billed=possibly_billed,
         with_input=sum(bool(sample.input) for sample in samples),
         classification=sum(bool(sample.labels.get("is_classification")) for sample in samples),
         first_words=tuple(first_words(samples).most_common(12)),
@@ -118,12 +130,35 @@ def _ending(run: Run, accepted: int, recent: Sequence[tuple[int, int]]) -> str:
     return "open"
 
 
-def _possibly_billed(run: Run) -> int:
+def _of_store(run: Run, charged: set[str]) -> tuple[dict[str, Usage], int]:
+    """Return the usage of charged requests by prompt, and how many others may have been billed."""
+    by_prompt: dict[str, Usage] = {}
     store = run.store()
     try:
-        return sum(store.unsettled())
+        for row in store.rows():
+            if row.hash in charged:
+                name = row.request.get("prompt") or "own"
+                cost = row.completion.usage.model_copy(update={"requests": 1})
+                by_prompt[name] = by_prompt.get(name, Usage()) + cost
+        return dict(sorted(by_prompt.items())), sum(store.unsettled())
     finally:
         store.close()
+
+
+def pilot_forecast(run: Run, teacher: Teacher, seconds: float) -> Forecast | None:
+    """Carry the closed slots of a run on to its target; `seconds` is what they took.
+
+    `None` when nothing was accepted yet.
+    """
+    closed = [
+        SlotCost(
+            slot.closed["parsed"],
+            slot.closed["accepted"],
+            sum((Usage.model_validate(cost) for cost in slot.closed["usage"].values()), Usage()),
+        )
+        for slot in run.slots()
+    ]
+    return forecast(closed, run.target, seconds, teacher.known_price())
 
 
 def first_words(samples: Iterable[Sample]) -> Counter[str]:
@@ -169,5 +204,6 @@ def facts(run: Run) -> Facts:
         requests=known.total.requests,
         prompt_tokens=known.total.prompt_tokens,
         completion_tokens=known.total.completion_tokens,
+        cost_usd=known.usd,
         ending={"open": ""}.get(known.ending, known.ending),
     )

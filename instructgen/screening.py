@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from instructgen.filters import Filter, Verdict
 from instructgen.filters.shape import Shape
-from instructgen.records import Draft, Rejection, Sample, Seed
+from instructgen.records import Draft, Provenance, Rejection, Sample, Seed
 
 INSTRUCTION_ONLY = frozenset({"instruction"})
 
@@ -28,6 +29,22 @@ class Candidate:
     def draft(self) -> int | None:
         """Number of the draft that it was made from."""
         return self.sample.provenance.draft if self.sample else None
+
+    def line(self) -> dict[str, Any]:
+        """Return the candidate's line in `decisions.jsonl`."""
+        if self.rejection is not None:
+            return {"rejected": self.rejection.as_json()}
+        if self.sample is None:
+            raise TypeError("a candidate is a sample or a rejection")
+        return {"accepted": self.sample.as_json()}
+
+
+def candidate_of(item: Sample | Rejection, stamp: Provenance) -> Candidate:
+    """Return a flow's item as a candidate; what it leaves open in its provenance is filled in from `stamp`."""
+    if isinstance(item, Rejection):
+        return Candidate(item.sample, item if item.requests else item.model_copy(update={"requests": stamp.requests}))
+    known = {name: value for name, value in item.provenance if value or name == "draft"}
+    return Candidate(item.model_copy(update={"provenance": stamp.model_copy(update=known)}))
 
 
 class Screening:

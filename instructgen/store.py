@@ -32,6 +32,7 @@ create table if not exists sittings (
 class Stored(NamedTuple):
     """A row of the store."""
 
+    hash: str
     request: dict[str, Any]
     completion: Completion
     origin: str
@@ -81,14 +82,13 @@ class Store:
 
     def row(self, request_hash: str) -> Stored | None:
         """Return everything stored about a request, or `None`."""
-        query = "select request, completion, origin from completions where hash = ?"
+        query = "select hash, request, completion, origin from completions where hash = ?"
         row = self._ask(query, request_hash).fetchone()
-        return Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2]) if row else None
+        return _stored(row) if row else None
 
     def rows(self) -> Iterator[Stored]:
         """Yield every row, in no particular order."""
-        for row in self._ask("select request, completion, origin from completions"):
-            yield Stored(orjson.loads(row[0]), Completion.model_validate_json(row[1]), row[2])
+        yield from map(_stored, self._ask("select hash, request, completion, origin from completions"))
 
     def count(self, *, bought: bool = False) -> int:
         """Return the number of answers; with `bought`, without those copied from another run."""
@@ -174,6 +174,10 @@ class Store:
             f"{self.path}: {error}. If the disk is full, free some space; then run the same command again: "
             "nothing that was stored is lost"
         )
+
+
+def _stored(row: tuple[str, bytes, bytes, str]) -> Stored:
+    return Stored(row[0], orjson.loads(row[1]), Completion.model_validate_json(row[2]), row[3])
 
 
 def _settle(rows: list[_Row], problem: RunError | None) -> None:

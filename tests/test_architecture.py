@@ -16,7 +16,7 @@ ORDER = [
     ["teachers", "convert", "exporters"],
     ["registry"],
     ["recipe"],
-    ["screening", "purchases", "engine", "report", "life", "generate"],
+    ["forecast", "screening", "purchases", "engine", "report", "life", "generate"],
     ["api", "testing"],
     ["cli"],
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from instructgen.cli.progress import shown_progress
+from instructgen.cli.progress import duration, shown_progress
 from instructgen.cli.shown import INTERRUPTED, say, shown_errors
 
 if TYPE_CHECKING:
+    from instructgen.forecast import Forecast
     from instructgen.generate import Outcome
     from instructgen.recipe import Recipe
 
@@ -36,6 +38,8 @@ def generate(
     concurrency: Annotated[int, typer.Option(min=0, help="Requests in flight at once.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     reuse: Annotated[list[Path] | None, typer.Option(help="Run whose stored answers may be used; repeatable.")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Run a pilot first and forecast the cost.")] = False,
+    pilot: Annotated[int, typer.Option(min=1, help="Slots of the pilot; they are part of the run.")] = 20,
     offline: Annotated[bool, typer.Option("--offline", help="Answer from the store alone; buy nothing.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a directory with other content (never a run).")
@@ -59,12 +63,54 @@ def generate(
         }  # fmt: skip
         chosen = recipe_for(recipe, into, {key: value for key, value in flags.items() if value not in ("", {}, None)})
         announce(chosen)
-        with shown_progress(machine=machine) as watch:
-            outcome = run_it(chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, watch=watch)
+        slots = pilot if estimate else None
+        while True:
+            with shown_progress(machine=machine, price=chosen.teacher.known_price()) as watch:
+                outcome = run_it(
+                    chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, pilot=slots, watch=watch
+                )
+            if outcome.ending != "pilot" or not _goes_on(outcome, chosen, machine=machine):
+                break
+            slots = None
         tell(outcome, machine=machine)
     if outcome.ending == "interrupted":
         say(f"Interrupted. Everything bought is stored; go on with: {again}")
         raise typer.Exit(INTERRUPTED)
+
+
+def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
+    """Show the forecast; ask whether to go on where somebody is there to answer."""
+    import sys
+
+    from instructgen.report import pilot_forecast
+
+    found = pilot_forecast(outcome.run, recipe.teacher, outcome.seconds)
+    if machine:
+        typer.echo(json.dumps({"forecast": found._asdict() if found else None}))
+        return False
+    if found is None:
+        say("Nothing was accepted in the pilot: there is no forecast, and something is wrong. See the reasons below.")
+        return False
+    for line in forecast_lines(found, recipe):
+        say(line)
+    return sys.stdin.isatty() and typer.confirm("Go on to the target?", err=True)
+
+
+def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
+    """Return the forecast in words: middle, and the ends of the interval."""
+
+    def shown(name: str, interval: tuple[float, float, float], form: str = ",.0f", unit: str = "") -> str:
+        middle, low, high = (format(value, form) for value in interval)
+        return f"  {name}: {middle}{unit} ({low} to {high})"
+
+    head = f"Forecast for {recipe.target} samples, with 80 % intervals from the pilot's slots. Novelty runs out slowly:"
+    lines = [f"{head} expect the upper half", shown("acceptance", found.acceptance, ".1%"), shown("requests", found.requests),
+             shown("tokens", found.tokens)]  # fmt: skip
+    if found.usd is not None:
+        lines.append(shown("cost", found.usd, ",.2f", " USD"))
+    middle, low, high = found.seconds
+    lines.append(f"  time: {duration(middle)} ({duration(low)} to {duration(high)}) at the pilot's pace")
+    return lines
 
 
 def teacher_option(named: str, base_url: str, concurrency: int) -> dict[str, Any]:
@@ -127,6 +173,7 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
         "higher temperature bring new ideas",
         "budget": "The budget is used up. Raise it and run again to go on",
         "interrupted": "Stopped",
+        "pilot": "The pilot is done; its answers are part of the run. Go on without --estimate",
     }
     say(f"{sentences[outcome.ending]}. {known.accepted} accepted of {known.parsed} candidates in {known.slots} slots"
         f"{f', {known.held_back} held back beyond the target' if known.held_back else ''}.")  # fmt: skip

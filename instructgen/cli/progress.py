@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from instructgen.engine import Progress
+    from instructgen.teachers.prices import Price
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.2
 TOP_REASONS = 3
 
 
-def line_of(progress: Progress, started: tuple[float, int]) -> str:
-    """Return one line: accepted, rejected by reason, rate, tokens, time left."""
+def line_of(progress: Progress, started: tuple[float, int], price: Price | None = None) -> str:
+    """Return one line: accepted, rejected by reason, rate, spent, forecast, time left."""
     seconds = max(time.monotonic() - started[0], 1e-9)
     rate = (progress.accepted - started[1]) / seconds
     left = max(progress.target - progress.accepted, 0)
-    total = sum(cost.tokens for cost in progress.usage.values())
     reasons = ", ".join(
         f"{name.partition('/')[2]} {count}" for name, count in progress.reasons.most_common(TOP_REASONS)
     )
@@ -34,14 +34,23 @@ def line_of(progress: Progress, started: tuple[float, int]) -> str:
         f"accepted {progress.accepted}/{progress.target}",
         f"rejected {progress.parsed - progress.accepted}{f' ({reasons})' if reasons else ''}",
         f"{rate * 60:.1f} a minute",
-        f"{total:,} tokens",
+        *_spent(progress, price),
     ]
     if rate > 0 and left:
-        parts.append(f"about {_duration(left / rate)} left")
+        parts.append(f"about {duration(left / rate)} left")
     return " | ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def _spent(progress: Progress, price: Price | None) -> list[str]:
+    """Return what was spent, and what the target will take at this rate; dollars where they cost any."""
+    dollars = float(price.cost(progress.spent)) if price else 0.0
+    share = progress.target / progress.accepted if progress.accepted else 0.0
+    forecast = f", {dollars * share:.2f} USD to the target" if share > 1 else ""
+    return [f"{progress.spent.tokens:,} tokens", *([f"{dollars:.2f} USD{forecast}"] if dollars else [])]
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 42 s, 5 min, 1.3 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:
@@ -50,7 +59,7 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def shown_progress(*, machine: bool = False) -> Iterator[Callable[[Progress], None]]:
+def shown_progress(*, machine: bool = False, price: Price | None = None) -> Iterator[Callable[[Progress], None]]:
     """Give a function to call after each commit. With `machine`, JSON lines on standard output."""
     live = sys.stderr.isatty() and not machine
     started: list[tuple[float, int]] = []
@@ -72,13 +81,14 @@ def shown_progress(*, machine: bool = False) -> Iterator[Callable[[Progress], No
         if machine:
             reasons = dict(progress.reasons.most_common())
             told = {"accepted": progress.accepted, "target": progress.target, "parsed": progress.parsed,
-                    "slots": progress.slots, "rejected": reasons}  # fmt: skip
+                    "slots": progress.slots, "rejected": reasons, "tokens": progress.spent.tokens,
+                    "usd": float(price.cost(progress.spent)) if price else None}  # fmt: skip
             typer.echo(json.dumps(told))
         elif live:
-            sys.stderr.write(f"\r\x1b[2K{line_of(progress, started[0])}")
+            sys.stderr.write(f"\r\x1b[2K{line_of(progress, started[0], price)}")
             sys.stderr.flush()
         else:
-            typer.echo(line_of(progress, started[0]), err=True)
+            typer.echo(line_of(progress, started[0], price), err=True)
 
     try:
         yield watch

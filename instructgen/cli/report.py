@@ -38,6 +38,11 @@ def report(
             estimated = " (partly estimated)" if cost.estimated else ""
             echo(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
                  f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
+        for name, cost in known.by_prompt.items():
+            echo(f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens")
+        if known.usd is not None:
+            per = f" ({known.usd / known.accepted:.5f} per accepted sample)" if known.accepted else ""
+            echo(f"cost: {known.usd:.4f} USD{per}")
         if known.accepted:
             echo(f"per accepted sample: {total.requests / known.accepted:.2f} requests, "
                  f"{total.tokens / known.accepted:,.0f} tokens")  # fmt: skip
