@@ -38,7 +38,7 @@ def folded(text: str) -> str:
 class _Signed(NamedTuple):
     """Folded texts with their lengths in characters, and signatures (n, 4)."""
 
-    texts: list[Text]
+    items: list[Text]
     lengths: Numbers
     signatures: NDArray[np.uint64]
 
@@ -80,13 +80,13 @@ class FuzzyIndex(GreedyIndex[_Signed]):
         return joined.to_bytes(8 * _WORDS, "little")
 
     def _entries(self) -> _Signed:
-        return _Signed(self._texts, self._lengths[: len(self._texts)], self._signatures[: len(self._texts)])
+        return _Signed(self._items, self._lengths[: len(self._items)], self._signatures[: len(self._items)])
 
     def _learn(self, texts: Sequence[str]) -> _Signed:
         return self._signed(texts)
 
     def _against(self, batch: _Signed, start: int, stop: int, most: int | None) -> Numbers | None:
-        return self._pairs(batch, np.arange(start, stop), self._entries(), np.arange(len(self._texts)), most)
+        return self._pairs(batch, np.arange(start, stop), self._entries(), np.arange(len(self._items)), most)
 
     def _among(self, batch: _Signed, start: int, fresh: Mask, most: int | None) -> Numbers | None:
         rows = np.arange(start, start + len(fresh))
@@ -94,7 +94,7 @@ class FuzzyIndex(GreedyIndex[_Signed]):
         return None if pairs is None else pairs[(pairs & ((1 << ROW_BITS) - 1)) < (pairs >> ROW_BITS)]
 
     def _take(self, batch: _Signed, rows: Numbers) -> None:
-        count = len(self._texts)
+        count = len(self._items)
         if count + len(rows) > len(self._lengths):
             size = 2 * (count + len(rows))
             self._lengths = np.resize(self._lengths, size)
@@ -105,13 +105,13 @@ class FuzzyIndex(GreedyIndex[_Signed]):
     def _take_one(self, text: str) -> Text:
         batch = self._signed([text])
         self._take(batch, np.zeros(1, np.int64))
-        return batch.texts[0]
+        return batch.items[0]
 
     def _search(self, text: str, since: int) -> tuple[Text, Numbers]:
         batch = self._signed([text])
-        entries = np.arange(since, len(self._texts))
+        entries = np.arange(since, len(self._items))
         pairs = self._pairs(batch, np.zeros(1, np.int64), self._entries(), entries, None)
-        return batch.texts[0], np.empty(0, np.int64) if pairs is None else pairs
+        return batch.items[0], np.empty(0, np.int64) if pairs is None else pairs
 
     def _pairs(
         self, batch: _Signed, rows: Numbers, others: _Signed, numbers: Numbers, most: int | None

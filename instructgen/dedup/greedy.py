@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instructgen.dedup import Neighbour, ranked
-from instructgen.dedup.rows import Text
 
 Numbers = NDArray[np.int64]
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+Item = Any
+"""What an index scores: a string for RapidFuzz, an array of numbers, ..."""
 
 ROW_BITS = 32
 LOW = (1 << ROW_BITS) - 1
@@ -38,7 +40,7 @@ class Batch(Protocol):
     """Encoded rows that wait to be judged."""
 
     @property
-    def texts(self) -> list[Text]:
+    def items(self) -> list[Item]:
         """What is scored of each row."""
         ...
 
@@ -53,7 +55,7 @@ class GreedyIndex(ABC, Generic[B]):
     """Rows per block; `None` = growing with the index."""
 
     def __init__(self) -> None:
-        self._texts: list[Text] = []
+        self._items: list[Item] = []
 
     @abstractmethod
     def _learn(self, texts: Sequence[str]) -> B:
@@ -72,15 +74,15 @@ class GreedyIndex(ABC, Generic[B]):
         """Put these rows, which are the next entries, into the search structure."""
 
     @abstractmethod
-    def _take_one(self, text: str) -> Text:
+    def _take_one(self, text: str) -> Item:
         """Put a text, the next entry, into the search structure; return what is scored of it."""
 
     @abstractmethod
-    def _search(self, text: str, since: int) -> tuple[Text, Numbers]:
+    def _search(self, text: str, since: int) -> tuple[Item, Numbers]:
         """Return what is scored of a text, and the entries >= since that are worth a look."""
 
     @abstractmethod
-    def _scored(self, left: list[Text], right: list[Text]) -> tuple[Scores, Mask]:
+    def _scored(self, left: list[Item], right: list[Item]) -> tuple[Scores, Mask]:
         """Return each pair's score, and whether it reaches the threshold."""
 
     @abstractmethod
@@ -89,29 +91,29 @@ class GreedyIndex(ABC, Generic[B]):
 
     def __len__(self) -> int:
         """Return the number of entries."""
-        return len(self._texts)
+        return len(self._items)
 
     def add(self, text: str) -> int:
         """Take a text in, whatever it is like; return its number."""
-        self._texts.append(self._take_one(text))
-        return len(self._texts) - 1
+        self._items.append(self._take_one(text))
+        return len(self._items) - 1
 
     def add_all(self, texts: Sequence[str]) -> None:
         """Take in texts that are known to stay, such as a dataset that new rows are held against."""
         batch = self._learn(texts)
         self._take(batch, np.arange(len(texts)))
-        self._texts += batch.texts
+        self._items += batch.items
 
     def nearest(self, text: str, k: int = 1, since: int = 0, until: int | None = None) -> list[Neighbour]:
         """Return up to `k` entries since <= n < until that reach the threshold; best first, then in order of age."""
-        until = len(self._texts) if until is None else min(until, len(self._texts))
+        until = len(self._items) if until is None else min(until, len(self._items))
         if since >= until:
             return []
         mine, entries = self._search(text, since)
         entries = entries[(entries >= since) & (entries < until)]
         if not len(entries):
             return []
-        others = [self._texts[entry] for entry in entries.tolist()]
+        others = [self._items[entry] for entry in entries.tolist()]
         scores, hit = self._scored([mine] * len(others), others)
         return ranked(list(map(Neighbour, entries[hit].tolist(), scores[hit].tolist())), k)
 
@@ -124,7 +126,7 @@ class GreedyIndex(ABC, Generic[B]):
         found: list[list[Neighbour]] = [[] for _ in texts]
         start = 0
         while start < len(texts):
-            size = self.block or max(_BLOCK, len(self._texts) // _SHARE)
+            size = self.block or max(_BLOCK, len(self._items) // _SHARE)
             start = self._filter_block(batch, start, min(len(texts), start + size), found, k)
         return found
 
@@ -134,17 +136,17 @@ class GreedyIndex(ABC, Generic[B]):
         before = self._against(batch, start, stop, most)
         if before is None:
             return self._filter_block(batch, start, (start + stop) // 2, found, k)
-        old = self._verified(before, batch.texts, self._texts)
+        old = self._verified(before, batch.items, self._items)
         fresh = np.ones(stop - start, bool)
         fresh[old.row - start] = False
         among = self._among(batch, start, fresh, most)
         if among is None:
             return self._filter_block(batch, start, (start + stop) // 2, found, k)
-        new = self._verified(among, batch.texts, batch.texts)
+        new = self._verified(among, batch.items, batch.items)
         for row, other in zip((new.row - start).tolist(), (new.other - start).tolist(), strict=True):
             if fresh[other]:  # rows ascend, so the earlier one's fate is settled
                 fresh[row] = False
-        entries = len(self._texts) + np.cumsum(fresh) - 1
+        entries = len(self._items) + np.cumsum(fresh) - 1
         stays = fresh[new.other - start]
         _note(old, found)
         _note(_Pairs(new.row[stays], entries[new.other[stays] - start], new.score[stays]), found)
@@ -152,14 +154,14 @@ class GreedyIndex(ABC, Generic[B]):
             found[start + row] = ranked(found[start + row], k)
         kept = start + np.flatnonzero(fresh)
         self._take(batch, kept)
-        self._texts += [batch.texts[row] for row in kept.tolist()]
+        self._items += [batch.items[row] for row in kept.tolist()]
         return stop
 
-    def _verified(self, pairs: Numbers, texts: list[Text], others: list[Text]) -> _Pairs:
+    def _verified(self, pairs: Numbers, items: list[Item], others: list[Item]) -> _Pairs:
         row, other = pairs >> ROW_BITS, pairs & LOW
         if not len(row):
             return _Pairs(row, other, np.empty(0))
-        left, right = [texts[i] for i in row.tolist()], [others[i] for i in other.tolist()]
+        left, right = [items[i] for i in row.tolist()], [others[i] for i in other.tolist()]
         scores, hit = self._scored(left, right)
         return _Pairs(row[hit], other[hit], scores[hit])
 

@@ -37,7 +37,7 @@ _SLACK = Fraction(1, 10**12)  # more than the rounding error of the reference's 
 class _Encoded(NamedTuple):
     """Rows to be judged, and their prefixes in order of rows."""
 
-    texts: list[Text]
+    items: list[Text]
     prefixes: Postings
 
 
@@ -71,7 +71,7 @@ class RougeIndex(GreedyIndex[_Encoded]):
     def dump(self) -> bytes:
         """Return the index as JSON: its options, and each entry's tokens."""
         words = {number: token for token, number in self._vocabulary.tokens()}
-        rows = [" ".join(words[number] for number in self._vocabulary.numbers(text)) for text in self._texts]
+        rows = [" ".join(words[number] for number in self._vocabulary.numbers(text)) for text in self._items]
         options = {"threshold": str(self.threshold), "tie": self.tie, "tokenizer": self.tokenizer_name}
         return orjson.dumps(options | {"rows": rows})
 
@@ -83,8 +83,8 @@ class RougeIndex(GreedyIndex[_Encoded]):
             raise ValueError("not a saved ROUGE-L index")
         index = cls(Fraction(saved["threshold"]), saved["tie"], saved["tokenizer"])
         batch = index._encoded([row.split() for row in saved["rows"]])
-        index._take(batch, np.arange(len(batch.texts)))
-        index._texts += batch.texts
+        index._take(batch, np.arange(len(batch.items)))
+        index._items += batch.items
         return index
 
     def _encoded(self, tokens: Sequence[list[str]]) -> _Encoded:
@@ -97,7 +97,7 @@ class RougeIndex(GreedyIndex[_Encoded]):
         if self._tail.rows:
             new = prefixes(Rows.of(self._tail.rows), self._bounds, first=self._tail.start)
             self._postings = self._postings.merged(new.by_element())
-        self._tail = Tail(len(self._texts))
+        self._tail = Tail(len(self._items))
 
     def _learn(self, texts: Sequence[str]) -> _Encoded:
         return self._encoded([self._tokens(text) for text in texts])
@@ -116,11 +116,11 @@ class RougeIndex(GreedyIndex[_Encoded]):
             return
         start, stop = int(rows[0]), int(rows[-1]) + 1
         entry = np.full(stop - start, -1, np.int32)
-        entry[rows - start] = len(self._texts) + np.arange(len(rows))
+        entry[rows - start] = len(self._items) + np.arange(len(rows))
         block = batch.prefixes.of_rows(start, stop)
         numbered = block._replace(row=entry[block.row - start])
         self._postings = self._postings.merged(numbered.where(numbered.row >= 0).by_element())
-        self._tail = Tail(len(self._texts) + len(rows))
+        self._tail = Tail(len(self._items) + len(rows))
 
     def _take_one(self, text: str) -> Text:
         if self._tail.full:

@@ -43,6 +43,8 @@ def reference(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Return Unicode words, lower-cased (NFKC); in scripts without spaces each character is a word."""
+    if text.isascii():
+        return reference(text)
     return _word_pattern().findall(unicodedata.normalize("NFKC", text).lower())
 
 

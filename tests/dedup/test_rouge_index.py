@@ -164,8 +164,8 @@ def test_vocabulary_has_no_limit(monkeypatch):
     found = index.filter(stream, 3)
     monkeypatch.undo()
 
-    assert any(isinstance(text, tuple) for text in index._texts)
-    assert any(isinstance(text, str) for text in index._texts)
+    assert any(isinstance(text, tuple) for text in index._items)
+    assert any(isinstance(text, str) for text in index._items)
     assert found == RougeIndex(0.5).filter(stream, 3)
     assert RougeIndex.load(index.dump()).dump() == index.dump()
 
@@ -267,4 +267,4 @@ def test_arrays_hold_what_the_bounds_promise():
     index.filter([f"row number {n} of this list with the word w{n}" for n in range(50)])
 
     assert np.all(np.diff(index._postings.key) >= 0)
-    assert len(index._postings.key) < sum(map(len, index._texts))
+    assert len(index._postings.key) < sum(map(len, index._items))
