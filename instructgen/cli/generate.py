@@ -104,8 +104,12 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
         return f"  {name}: {middle}{unit} ({low} to {high})"
 
     head = f"Forecast for {recipe.target} samples, with 80 % intervals from the pilot's slots. Novelty runs out slowly:"
-    lines = [f"{head} expect the upper half", shown("acceptance", found.acceptance, ".1%"), shown("requests", found.requests),
-             shown("tokens", found.tokens)]  # fmt: skip
+    lines = [
+        f"{head} expect the upper half",
+        shown("acceptance", found.acceptance, ".1%"),
+        shown("requests", found.requests),
+        shown("tokens", found.tokens),
+    ]
     if found.usd is not None:
         lines.append(shown("cost", found.usd, ",.2f", " USD"))
     middle, low, high = found.seconds
