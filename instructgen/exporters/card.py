@@ -14,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.errors import ExportError
+from instructgen.exporters.checks import Finding
+from instructgen.exporters.tally import Statistics
 from instructgen.exporters.vocabulary import language_code, licence_id, problems, size_category
 
 OWN_KEYS = ("configs", "dataset_info", "size_categories", "license", "language")
@@ -71,6 +73,8 @@ class Config(BaseModel):
     title: str
     columns: dict[str, Any]
     """Features as the card states them (`schema.card_features`), by column."""
+    own_columns: tuple[str, ...]
+    """Those of the format itself, without id and provenance."""
     features: tuple[dict[str, Any], ...]
     rows: dict[str, int]
     """Split -> rows."""
@@ -78,6 +82,28 @@ class Config(BaseModel):
     """Split -> size in memory."""
     file_bytes: dict[str, int]
     """Split -> size of its Parquet files."""
+
+
+class Told(BaseModel):
+    """All that the card says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    configs: tuple[Config, ...]
+    facts: Facts
+    statistics: Statistics
+    findings: tuple[Finding, ...]
+    left_out: dict[str, dict[str, int]]
+    """Config -> reason -> samples that its shape cannot hold."""
+    withheld: dict[str, int]
+    examples: dict[str, str]
+    """Config -> its first row as JSON."""
+    trainers: str
+    licence: str
+    context: int | None
+    tokenizer: str
+    tokens: int
+    """Tokens of all rows, 0 when they were not counted."""
 
 
 def front_matter(
@@ -178,84 +204,3 @@ def split_card(text: str) -> tuple[dict[str, Any], str]:
             f"README.md: its YAML head cannot be read: {error}; correct it, or remove the file"
         ) from error
     return (front if isinstance(front, dict) else {}), match[2]
-
-
-def sections(
-    configs: Sequence[Config], facts: Facts, examples: Mapping[str, str], left_out: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return the generated sections, by name, in the order of a new card."""
-    first = configs[0]
-    made: dict[str, str] = {"title": f"# {facts.name or 'Instruction dataset'}\n\n{_summary(first, facts)}"}
-    made["load"] = _load(configs)
-    made["contents"] = _contents(configs, left_out)
-    if facts.parsed is not None or facts.generator or facts.sources:
-        made["origin"] = _origin(facts)
-    if facts.funnel:
-        made["funnel"] = _funnel(facts)
-    if examples:
-        made["examples"] = "## Examples\n\n" + "\n\n".join(
-            f"One row of `{name}`:\n\n{_fenced(text)}" for name, text in examples.items()
-        )
-    made["limits"] = _limits(facts)
-    return made
-
-
-def _fenced(text: str, language: str = "json") -> str:
-    """Return a code block whose fence is longer than any run of backticks inside."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _summary(first: Config, facts: Facts) -> str:
-    splits = ", ".join(f"{rows:,} {split}" for split, rows in first.rows.items())
-    total = sum(first.rows.values())
-    said = facts.description or f"{total:,} instruction-tuning samples ({splits})."
-    return f"{said}\n\nMade with instructgen{f' {facts.version}' if facts.version else ''}."
-
-
-def _load(configs: Sequence[Config]) -> str:
-    lines = "\n".join(f'data = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
-    return f"## How to load it\n\n```python\nfrom datasets import load_dataset\n\n{lines}\n```"
-
-
-def _contents(configs: Sequence[Config], left_out: Mapping[str, Any]) -> str:
-    table = ["## Contents", "", "| config | shape | split | rows |", "|---|---|---|---|"]
-    for config in configs:
-        table += [f"| `{config.name}` | {config.title} | {split} | {rows:,} |" for split, rows in config.rows.items()]
-    missing = [f"`{name}` leaves out {count:,} samples that it cannot hold ({reason})."
-               for name, reasons in left_out.items() for reason, count in reasons.items()]  # fmt: skip
-    return "\n".join([*table, *(["", *missing] if missing else [])])
-
-
-def _origin(facts: Facts) -> str:
-    pairs = [
-        ("generator", facts.generator), ("teacher", facts.teacher), ("revision of the teacher", facts.teacher_revision),
-        ("terms of the teacher", facts.terms), ("recipe hash", facts.recipe), ("ended by", facts.ending),
-        ("candidates", _number(facts.parsed)), ("accepted", _number(facts.accepted)),
-        ("requests", _number(facts.requests)), ("prompt tokens", _number(facts.prompt_tokens)),
-        ("completion tokens", _number(facts.completion_tokens)),
-        ("cost", "" if facts.cost_usd is None else f"{facts.cost_usd:.2f} USD"),
-    ]  # fmt: skip
-    lines = [f"| {name} | {value} |" for name, value in pairs if value]
-    lines += [f"| prompt `{name}` | sha256 `{value[:16]}` |" for name, value in sorted(facts.prompts.items())]
-    lines += [f"| seeds `{name}` | sha256 `{value[:16]}` |" for name, value in sorted(facts.seeds.items())]
-    lines += [f"| source `{name}` | licence {value or 'unknown'} |" for name, value in sorted(facts.sources.items())]
-    return "\n".join(["## How it was made", "", "| | |", "|---|---|", *lines])
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def _funnel(facts: Facts) -> str:
-    lines = [f"| {stage} | {reason} | {count:,} |" for stage, reason, count in facts.funnel]
-    return "\n".join(["## What was rejected, and why", "", "| stage | reason | candidates |", "|---|---|---|", *lines])
-
-
-def _limits(facts: Facts) -> str:
-    known = list(facts.notes)
-    if facts.teacher:
-        known.append(f"Answers were written by the model {facts.teacher} and may be wrong or biased as that model is.")
-    if not known:
-        known = ["Nobody has stated limits of this dataset yet; write them below this block."]
-    return "## Known limits\n\n" + "\n".join(f"- {note}" for note in known)

@@ -19,6 +19,7 @@ from instructgen.formats.sample import SampleRows
 from instructgen.records import Provenance, Sample
 
 BOTH = [Alpaca(), Messages()]
+DESCRIBING = {"README.md", "manifest.json", "dataset_info.json", "axolotl.yaml", "croissant.json"}
 
 
 def some(count, **provenance):
@@ -232,9 +233,8 @@ def test_a_second_export_replaces_the_first(tmp_path):
 
     export(some(2), [Alpaca()], tmp_path)
 
-    assert {
-        "README.md", "alpaca/train-00000-of-00001.parquet", "images/a.png", "jsonl/alpaca-train.jsonl", "manifest.json",
-    } == set(tree(tmp_path))  # fmt: skip
+    data = {"alpaca/train-00000-of-00001.parquet", "images/a.png", "jsonl/alpaca-train.jsonl"}
+    assert set(tree(tmp_path)) == DESCRIBING | data
 
 
 def test_a_failed_export_leaves_the_old_one_whole(tmp_path):
@@ -266,7 +266,7 @@ def test_a_swap_that_was_cut_short_is_seen_and_cleared(tmp_path, monkeypatch):
     assert not (tmp_path / "manifest.json").exists()
 
     export(some(2), [Alpaca()], tmp_path)
-    assert {"README.md", "alpaca", "jsonl", "manifest.json"} == {path.name for path in tmp_path.iterdir()}
+    assert {path.name for path in tmp_path.iterdir()} == DESCRIBING | {"alpaca", "jsonl"}
     assert [path.name for path in (tmp_path / "jsonl").iterdir()] == ["alpaca-train.jsonl"]
 
 
@@ -360,5 +360,6 @@ def test_what_the_author_wrote_in_the_card_stays(tmp_path):
     front, body = split_card(card.read_text(encoding="utf-8"))
     assert (front["pretty_name"], front["size_categories"]) == ("Mine", ["1K<n<10K"])
     assert body.startswith("\nMy words.\n\n<!-- instructgen:begin title -->")
-    assert body.endswith("The end.\n")
+    assert "\nThe end.\n\n<!-- instructgen:begin changes -->" in body
+    assert "- samples 2 -> 1,001" in body
     assert body.count("## Contents") == 1

@@ -1,0 +1,156 @@
+"""What trainers stumble over, counted at export with the numbers of the first rows.
+
+    checks = Checks(count_tokens, context=2048, special=("<|im_end|>",))
+    checks.look(sample, number=17)
+    checks.findings()    # [Finding(check="over_context", rows=3, first=(17, 20, 41), ...)]
+
+Nothing is removed here: a finding is said, and stands in card and manifest. Rules of OpenAI's fine-tuning files are
+those of its guide; the rest is what TRL, LLaMA-Factory and Axolotl skip or train on by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+from pydantic import BaseModel, ConfigDict
+
+from instructgen.records import Sample, Turn
+
+FIRST = 5
+"""Row numbers that a finding names."""
+OPENAI_LEAST = 10
+"""OpenAI refuses a training file with fewer examples."""
+PER_TURN = 4
+"""Tokens that a chat template adds to a turn, about: role and two marks."""
+SPECIAL = (
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>",
+    "<|begin_of_text|>", "<|end_of_text|>", "<|user|>", "<|assistant|>", "<|system|>", "<start_of_turn>",
+    "<end_of_turn>", "[INST]", "[/INST]", "<<SYS>>",
+)  # fmt: skip
+"""Marks of common chat templates, looked for when no tokenizer is given; as text in a sample they end turns early."""
+WORDS = {
+    "system_not_first": "a system message after the first turn",
+    "not_alternating": "two turns of one speaker in a row",
+    "starts_with_answer": "the assistant speaks first",
+    "last_not_assistant": "the last turn is not the assistant's",
+    "empty_turn": "a turn without text or calls",
+    "special_token": "a special token of a chat template in the text",
+    "over_context": "longer than the context, and would be cut",
+    "unanswered_call": "a tool call without its answer, or an answer without its call",
+    "equal_answers": "chosen and rejected answer are the same",
+    "openai_no_assistant": "OpenAI: no assistant message",
+    "openai_weight": "OpenAI: a weight on a turn that is not the assistant's",
+    "openai_no_weight": "OpenAI: every assistant message has weight 0",
+    "openai_too_few": f"OpenAI: fewer than {OPENAI_LEAST} examples",
+    "non_commercial": "a non-commercial licence in a dataset whose own licence allows commerce",
+    "share_alike": "a share-alike licence in a dataset with another licence",
+}
+
+
+class Finding(BaseModel):
+    """One check that some rows did not pass."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    rows: int
+    first: tuple[int, ...]
+    """Numbers of the first such rows, from 1, in the order of the export."""
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        more = ", ..." if self.rows > len(self.first) else ""
+        return f"{self.rows:,} rows: {WORDS[self.check]} (rows {', '.join(map(str, self.first))}{more})"
+
+
+class Checks:
+    """Counts of what was found so far."""
+
+    def __init__(
+        self,
+        count_tokens: Callable[[str], int] | None = None,
+        context: int | None = None,
+        special: Sequence[str] = SPECIAL,
+        openai: bool = False,
+    ) -> None:
+        self._count, self._context, self._special, self._openai = count_tokens, context, tuple(special), openai
+        self._found: dict[str, tuple[int, list[int]]] = {}
+        self._rows = 0
+        self.tokens = 0
+        """All tokens of all rows; 0 without a way to count them."""
+
+    def look(self, sample: Sample, number: int) -> None:
+        """Check one sample; `number` is its row, from 1."""
+        self._rows += 1
+        found = {*_order(sample.turns), *_content(sample, self._special), *_calls(sample.turns)}
+        if any(answer.turns == sample.turns[-1:] for answer in sample.answers):
+            found.add("equal_answers")
+        if self._openai:
+            found |= set(_openai(sample.turns))
+        if self._count is not None:
+            length = sum(self._count(turn.text) + PER_TURN for turn in sample.turns)
+            self.tokens += length
+            if self._context is not None and length > self._context:
+                found.add("over_context")
+        for check in found:
+            self.found(check, number)
+
+    def found(self, check: str, number: int) -> None:
+        """Count a finding."""
+        rows, first = self._found.setdefault(check, (0, []))
+        if len(first) < FIRST:
+            first.append(number)
+        self._found[check] = (rows + 1, first)
+
+    def findings(self) -> list[Finding]:
+        """Return what was found, in the order of `WORDS`."""
+        if self._openai and self._rows < OPENAI_LEAST:
+            self._found["openai_too_few"] = (self._rows, list(range(1, min(self._rows, FIRST) + 1)))
+        return [Finding(check=name, rows=self._found[name][0], first=tuple(self._found[name][1]))
+                for name in WORDS if name in self._found]  # fmt: skip
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text has: a quarter of its UTF-8 bytes, good to +-30 % for English prose."""
+    return -(-len(text.encode()) // 4)
+
+
+def _order(turns: Sequence[Turn]) -> Iterable[str]:
+    roles = [turn.role for turn in turns]
+    if "system" in roles[1:]:
+        yield "system_not_first"
+    spoken = [role for role in roles if role != "system"]
+    if spoken[:1] == ["assistant"]:
+        yield "starts_with_answer"
+    if any(one == other and one != "tool" for one, other in pairwise(spoken)):
+        yield "not_alternating"
+    if spoken[-1:] != ["assistant"]:
+        yield "last_not_assistant"
+
+
+def _content(sample: Sample, special: Sequence[str]) -> Iterable[str]:
+    turns = [*sample.turns, *(turn for answer in sample.answers for turn in answer.turns)]
+    if any(not turn.text.strip() and not turn.tool_calls for turn in turns):
+        yield "empty_turn"
+    if any(mark in turn.text for turn in turns for mark in special):
+        yield "special_token"
+
+
+def _calls(turns: Sequence[Turn]) -> Iterable[str]:
+    if not any(turn.tool_calls or turn.role == "tool" for turn in turns):
+        return
+    asked = {str(call.get("id")) for turn in turns for call in turn.tool_calls}
+    answered = {turn.tool_call_id for turn in turns if turn.role == "tool"}
+    if asked != answered:
+        yield "unanswered_call"
+
+
+def _openai(turns: Sequence[Turn]) -> Iterable[str]:
+    answers = [turn for turn in turns if turn.role == "assistant"]
+    if not answers:
+        yield "openai_no_assistant"
+    elif all(turn.weight == 0 for turn in answers):
+        yield "openai_no_weight"
+    if any(turn.weight is not None for turn in turns if turn.role != "assistant"):
+        yield "openai_weight"

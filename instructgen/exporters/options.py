@@ -1,0 +1,111 @@
+"""How to export, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from instructgen.errors import ExportError
+from instructgen.exporters import card
+from instructgen.exporters.checks import SPECIAL, Finding
+from instructgen.exporters.shards import SHARD_BYTES
+from instructgen.formats import Format
+from instructgen.records import ID_LENGTH
+
+_REPEAT = re.compile(rf"([0-9a-f]{{{ID_LENGTH}}})-\d+")
+
+
+class Options(BaseModel):
+    """How to export."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    splits: dict[str, float] = {}
+    """Split -> share of the rows, e.g. `{"test": 0.05}`; the rest is `train`."""
+    seed: int = 0
+    """Decides, with the id, which split a sample belongs to."""
+    licence: str = "unknown"
+    languages: tuple[str, ...] = ()
+    """BCP 47 tags; what the samples' provenance says is added."""
+    provenance: str = "json"
+    """"json": one text column; "columns": one column a field; "none"."""
+    shard_bytes: int = SHARD_BYTES
+    overwrite: bool = False
+    """Replace a folder with other content."""
+    strict: bool = False
+    """Stop at the first sample that a format cannot hold, instead of leaving it out of that config and saying so."""
+    commercial: bool = False
+    """Keep out samples whose licence (their own, else the dataset's) forbids commercial use or is unknown."""
+    context: int | None = None
+    """Tokens that the trainer's context holds: rows above it are counted."""
+    count_tokens: Callable[[str], int] | None = None
+    """Tokens of a text; `None`: an estimate when `context` is given, else nothing is counted."""
+    tokenizer: str = ""
+    """Name of what counts, for the card; "" = the estimate of `checks.estimated_tokens`."""
+    special_tokens: tuple[str, ...] = SPECIAL
+    """Marks that must not stand in a text."""
+
+
+class Exported(BaseModel):
+    """What was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    into: Path
+    samples: int
+    rows: dict[str, dict[str, int]]
+    """Config -> split -> rows."""
+    left_out: dict[str, dict[str, int]]
+    """Config -> reason -> samples that its shape cannot hold."""
+    empty_splits: tuple[str, ...]
+    """`config/split` that got no row and was left out of files and card."""
+    repeated_ids: int
+    """Samples whose id had been seen before; they are numbered -2, -3, ..."""
+    findings: tuple[Finding, ...] = ()
+    """What the checks found; the rows are in the dataset all the same."""
+    withheld: dict[str, int] = {}
+    """Licence -> samples that `commercial` kept out."""
+
+
+def split_of(sample_id: str, splits: Mapping[str, float], seed: int) -> str:
+    """Return the split of a sample: a hash of seed and id, so that more data moves no sample elsewhere.
+
+    Numbered repeats go where the first one goes. Example: split_of("3f1c...", {"test": 0.05}, seed=0) -> "train"
+    """
+    if not splits:
+        return "train"
+    repeat = _REPEAT.fullmatch(sample_id)
+    name = repeat[1] if repeat else sample_id
+    place = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) / 2**64
+    upto = 0.0
+    for split in sorted(splits):
+        upto += splits[split]
+        if place < upto:
+            return split
+    return "train"
+
+
+def check_options(formats: Sequence[Format], options: Options) -> None:
+    """Raise ExportError for options that make no sense, before any work is done."""
+    if not formats:
+        raise ExportError("no format to export; say --format alpaca (`instructgen list formats` shows all)")
+    names = [shape.name for shape in formats]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ExportError(f"format {twice[0]!r} is asked for twice")
+    for split, share in options.splits.items():
+        if not re.fullmatch(r"\w+", split) or split == "train":
+            raise ExportError(f"splits: {split!r} is no name for a split beside train; letters, digits, _ (e.g. test)")
+        if not 0 < share < 1:
+            raise ExportError(f"splits: {split}={share} is no share; expected a number between 0 and 1, e.g. test=0.05")
+    if sum(options.splits.values()) >= 1:
+        raise ExportError(f"splits: the shares add up to {sum(options.splits.values()):g}; nothing is left for train")
+    if options.provenance not in ("json", "columns", "none"):
+        raise ExportError(f"provenance: {options.provenance!r}; expected json, columns or none")
+    if options.context is not None and options.context < 1:
+        raise ExportError(f"context: {options.context} is no number of tokens; expected 1 or more")
+    card.check_words(licence=options.licence, languages=options.languages)

@@ -1,0 +1,171 @@
+"""The generated sections of the card: each a function of what is told, none of them a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from instructgen.exporters.card import Config, Facts, Told
+from instructgen.exporters.checks import PER_TURN
+
+SHOWN = 15
+"""Rows of a table that a card shows; the rest are summed up."""
+
+
+def sections_of(told: Told) -> dict[str, str]:
+    """Return the sections by name, in the order of a new card; a section without anything to say is absent."""
+    facts = told.facts
+    made = {
+        "title": f"# {facts.name or 'Instruction dataset'}\n\n{_summary(told)}",
+        "load": _load(told.configs),
+        "contents": _contents(told),
+        "origin": _origin(facts),
+        "funnel": _funnel(facts),
+        "statistics": _statistics(told),
+        "examples": _examples(told.examples),
+        "training": told.trainers,
+        "limits": _limits(told),
+        "licence": _licence(told),
+        "citation": _citation(told),
+    }
+    return {name: text for name, text in made.items() if text}
+
+
+def _summary(told: Told) -> str:
+    first, facts = told.configs[0], told.facts
+    splits = ", ".join(f"{rows:,} {split}" for split, rows in first.rows.items())
+    said = facts.description or f"{sum(first.rows.values()):,} instruction-tuning samples ({splits})."
+    return f"{said}\n\nMade with instructgen{f' {facts.version}' if facts.version else ''}."
+
+
+def _load(configs: Iterable[Config]) -> str:
+    lines = "\n".join(f'data = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
+    return f"## How to load it\n\n```python\nfrom datasets import load_dataset\n\n{lines}\n```"
+
+
+def _contents(told: Told) -> str:
+    rows = [
+        (f"`{config.name}`", config.title, split, f"{rows:,}")
+        for config in told.configs
+        for split, rows in config.rows.items()
+    ]
+    missing = [
+        f"`{name}` leaves out {count:,} samples that it cannot hold ({reason})."
+        for name, reasons in told.left_out.items()
+        for reason, count in reasons.items()
+    ]
+    missing += [f"{count:,} samples of licence {name} were kept out." for name, count in told.withheld.items()]
+    return "\n\n".join(["## Contents", _table(("config", "shape", "split", "rows"), rows), *missing])
+
+
+def _origin(facts: Facts) -> str:
+    pairs = [
+        ("generator", facts.generator), ("teacher", facts.teacher), ("revision of the teacher", facts.teacher_revision),
+        ("terms of the teacher", facts.terms), ("recipe hash", facts.recipe), ("ended by", facts.ending),
+        ("candidates", _number(facts.parsed)), ("accepted", _number(facts.accepted)),
+        ("requests", _number(facts.requests)), ("prompt tokens", _number(facts.prompt_tokens)),
+        ("completion tokens", _number(facts.completion_tokens)),
+        ("cost", "" if facts.cost_usd is None else f"{facts.cost_usd:.2f} USD"),
+    ]  # fmt: skip
+    rows = [(name, value) for name, value in pairs if value]
+    rows += [(f"prompt `{name}`", f"sha256 `{value[:16]}`") for name, value in sorted(facts.prompts.items())]
+    rows += [(f"seeds `{name}`", f"sha256 `{value[:16]}`") for name, value in sorted(facts.seeds.items())]
+    rows += [(f"source `{name}`", f"licence {value or 'unknown'}") for name, value in sorted(facts.sources.items())]
+    return f"## How it was made\n\n{_table(('', ''), rows)}" if rows else ""
+
+
+def _funnel(facts: Facts) -> str:
+    if not facts.funnel:
+        return ""
+    rows = [(stage, reason, f"{count:,}") for stage, reason, count in facts.funnel]
+    return f"## What was rejected, and why\n\n{_table(('stage', 'reason', 'candidates'), rows)}"
+
+
+def _statistics(told: Told) -> str:
+    known = told.statistics
+    lengths = [(part, *(f"{value:,}" for value in values)) for part, values in known.lengths.items()]
+    parts = ["## Statistics", _table(("words of the", "least", "median", "95 %", "most"), lengths)]
+    if set(known.turns) - {2}:
+        parts.append(_counts("turns", known.turns))
+    parts += [
+        _counts(title, counts)
+        for title, counts in (
+            ("language", known.languages), ("category", known.categories), ("source", known.sources),
+            ("opening word", known.openings), ("flagged by", known.flags),
+        )
+        if counts
+    ]  # fmt: skip
+    if told.context is not None:
+        by = told.tokenizer or "an estimate of a quarter of the UTF-8 bytes"
+        over = next((finding.rows for finding in told.findings if finding.check == "over_context"), 0)
+        parts.append(
+            f"Tokens, counted by {by}, with {PER_TURN} a turn for the template: {told.tokens:,} in all; "
+            f"{over:,} rows are longer than a context of {told.context:,}."
+        )
+    return "\n\n".join(parts)
+
+
+def _counts(title: str, counts: Mapping[str, int] | Mapping[int, int]) -> str:
+    ranked = [(str(name), f"{count:,}") for name, count in counts.items()]
+    rest = sum(list(counts.values())[SHOWN:])
+    if rest:
+        ranked = [*ranked[:SHOWN], (f"{len(counts) - SHOWN:,} others", f"{rest:,}")]
+    return _table((title, "samples"), ranked)
+
+
+def _examples(examples: Mapping[str, str]) -> str:
+    shown = [f"One row of `{name}`:\n\n{_fenced(text)}" for name, text in examples.items()]
+    return "\n\n".join(["## Examples", *shown])
+
+
+def _limits(told: Told) -> str:
+    facts = told.facts
+    known = [*facts.notes, *(f"{finding}." for finding in told.findings)]
+    if facts.teacher:
+        known.append(f"Answers were written by the model {facts.teacher}: they may be wrong, and biased as it is.")
+    if told.statistics.flags:
+        said = ", ".join(f"{name} ({count:,})" for name, count in told.statistics.flags.items())
+        known.append(f"Filters left notes in the provenance of some rows: {said}.")
+    if not known:
+        known = ["The checks at export found nothing; nobody has stated limits of this dataset yet."]
+    return "## Known limits, bias and privacy\n\n" + "\n".join(f"- {note}" for note in known)
+
+
+def _licence(told: Told) -> str:
+    said = f"## Licence\n\nThe dataset is published under `{told.licence}`."
+    if told.facts.terms:
+        said += f" The answers also fall under the terms of the teacher: {told.facts.terms}."
+    licences = told.statistics.licences
+    if set(licences) <= {"not stated"}:
+        return said
+    return f"{said} Its samples carry:\n\n{_counts('licence', licences)}"
+
+
+def _citation(told: Told) -> str:
+    name = told.facts.name or "instruction-dataset"
+    key = re.sub(r"\W+", "-", name).strip("-").lower() or "dataset"
+    made = f"  note = {{Made with instructgen {told.facts.version}}}\n" if told.facts.version else ""
+    return f"## Citation\n\n```bibtex\n@misc{{{key},\n  title = {{{name}}},\n{made}}}\n```"
+
+
+def _fenced(text: str) -> str:
+    """Return a JSON block whose fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}json\n{text}\n{fence}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table; a bar, a line break or a comment mark in a value cannot break out of its cell."""
+    cells = [
+        [re.sub(r"\s+", " ", value).replace("|", "\\|").replace("<!--", "&lt;!--") for value in row] for row in rows
+    ]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,97 @@
+"""Statistics of what is exported, for the card: taken in one pass, in memory that the data's size does not change."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from instructgen.records import Sample
+
+DISTINCT = 5_000
+"""The most different values that one counter keeps; further new ones count as `(others)`."""
+OTHERS = "(others)"
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+class Statistics(BaseModel):
+    """What a tally found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lengths: dict[str, tuple[int, int, int, int]] = {}
+    """Part ("prompt", "answer") -> words: least, median, 95 %, most."""
+    turns: dict[int, int] = {}
+    """Turns of a conversation, without system messages -> samples."""
+    languages: dict[str, int] = {}
+    categories: dict[str, int] = {}
+    openings: dict[str, int] = {}
+    """First word of the instruction, which in English is mostly its verb -> samples; the 20 most frequent."""
+    licences: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    flags: dict[str, int] = {}
+    """Filter that left a note in the provenance -> samples."""
+
+
+class Tally:
+    """Counts so far."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, Counter[int]] = {"prompt": Counter(), "answer": Counter()}
+        self._turns: Counter[int] = Counter()
+        self._counters: dict[str, Counter[str]] = {
+            name: Counter() for name in ("languages", "categories", "openings", "licences", "sources", "flags")
+        }
+
+    def add(self, sample: Sample) -> None:
+        """Count one sample."""
+        known, output = sample.provenance, sample.output
+        asked = sum(len(turn.text.split()) for turn in sample.turns[: -1 if output else None] if turn.role != "system")
+        self._words["prompt"][asked] += 1
+        self._words["answer"][len(output.split())] += 1
+        self._turns[sum(turn.role != "system" for turn in sample.turns)] += 1
+        category = sample.labels.get("category")
+        opening = _WORD.match(sample.instruction)
+        for name, value in (
+            ("languages", known.language),
+            ("categories", category if isinstance(category, str) else ""),
+            ("openings", opening[0].lower() if opening else ""),
+            ("licences", known.licence or "not stated"),
+            ("sources", known.source),
+        ):
+            if value:
+                self._count(name, value)
+        for flag in known.notes:
+            self._count("flags", flag)
+
+    def _count(self, name: str, value: str) -> None:
+        counter = self._counters[name]
+        counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += 1
+
+    def statistics(self) -> Statistics:
+        """Return what was counted, most frequent first."""
+        ranked = {name: _ranked(counter) for name, counter in self._counters.items()}
+        ranked["openings"] = dict(list(ranked["openings"].items())[:20])
+        lengths = {part: _quantiles(counter) for part, counter in self._words.items() if counter}
+        return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **ranked)
+
+
+def _ranked(counter: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _quantiles(counter: Mapping[int, int]) -> tuple[int, int, int, int]:
+    """Return least, median, 95th percentile (nearest rank) and most of counted whole numbers."""
+    total = sum(counter.values())
+    ordered = sorted(counter.items())
+    found = []
+    for share in (0.5, 0.95):
+        need, seen = -(-total * share // 1), 0
+        for value, times in ordered:
+            seen += times
+            if seen >= need:
+                found.append(value)
+                break
+    return ordered[0][0], found[0], found[1], ordered[-1][0]

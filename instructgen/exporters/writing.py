@@ -1,0 +1,210 @@
+"""Samples -> the files of every config, in a working folder: one pass, bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from instructgen.errors import ExportError
+from instructgen.exporters import card, schema
+from instructgen.exporters.checks import Checks
+from instructgen.exporters.numbering import Numbering
+from instructgen.exporters.options import Options, split_of
+from instructgen.exporters.shards import JsonLines, ParquetShards
+from instructgen.exporters.tally import Tally
+from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
+from instructgen.formats import Format, Row, Unwritable
+from instructgen.formats.holds import carried
+from instructgen.formats.reading import encoded
+from instructgen.records import Sample, canonical
+
+GROUP_SAMPLES = 10_000
+"""The most samples that share a row: larger groups become several rows."""
+
+
+class Writing:
+    """An export under way."""
+
+    def __init__(self, working: Path, formats: Sequence[Format], options: Options) -> None:
+        self._working, self._formats, self._options = working, formats, options
+        self._numbering = Numbering()
+        self._columns = {shape.name: schema.with_ours(shape.columns, options.provenance) for shape in formats}
+        self._schemas = {name: schema.arrow_schema(columns) for name, columns in self._columns.items()}
+        self._shards: dict[tuple[str, str], ParquetShards] = {}
+        self._lines: dict[tuple[str, str], JsonLines] = {}
+        self._waiting: dict[str, list[tuple[Sample, str, str]]] = {}
+        """Config -> samples of one group that is not complete yet."""
+        self._first_left_out: dict[str, str] = {}
+        openai = any(shape.name.startswith("openai") for shape in formats)
+        self.checks = Checks(options.count_tokens, options.context, options.special_tokens, openai=openai)
+        self.tally = Tally()
+        self.left_out: dict[str, Counter[str]] = {shape.name: Counter() for shape in formats}
+        self.withheld: Counter[str] = Counter()
+        """Licence -> samples that `commercial` keeps out of every config."""
+        self.examples: dict[str, str] = {}
+        self.languages: set[str] = set(options.languages)
+        self.samples = 0
+
+    @property
+    def repeats(self) -> int:
+        """How many samples had an id that was there before."""
+        return self._numbering.repeats
+
+    def write(self, batch: list[Sample]) -> None:
+        """Write a batch of samples to every config."""
+        if self._options.commercial:
+            batch = [sample for sample in batch if self._commercial(sample)]
+        ids = self._numbering.number([sample.id for sample in batch])
+        for sample in batch:
+            self.samples += 1
+            self.tally.add(sample)
+            self.checks.look(sample, self.samples)
+            self._check_licence(sample)
+            if sample.provenance.language:
+                self.languages.add(sample.provenance.language)
+        splits = [split_of(name, self._options.splits, self._options.seed) for name in ids]
+        for shape in self._formats:
+            self._write_config(shape, batch, ids, splits)
+
+    def _commercial(self, sample: Sample) -> bool:
+        """Tell whether a sample may be used commercially; one without a licence has that of the dataset."""
+        licence = licence_id(sample.provenance.licence or self._options.licence)
+        if licence in NON_COMMERCIAL or licence == "unknown":
+            self.withheld[licence] += 1
+            return False
+        return True
+
+    def _check_licence(self, sample: Sample) -> None:
+        own, said = licence_id(sample.provenance.licence), licence_id(self._options.licence)
+        if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
+            self.checks.found("non_commercial", self.samples)
+        if own in SHARE_ALIKE and said != own:
+            self.checks.found("share_alike", self.samples)
+
+    def _write_config(self, shape: Format, batch: list[Sample], ids: list[str], splits: list[str]) -> None:
+        named = list(zip(batch, ids, splits, strict=True))
+        if type(shape).group is not Format.group:
+            self._write_groups(shape, named)
+            return
+        lines: dict[str, list[bytes]] = {}
+        for sample, name, split in named:
+            try:
+                row = shape.write(sample)
+            except Unwritable as error:
+                self._leave_out(shape, [sample], error)
+                continue
+            lines.setdefault(split, []).append(self._write_row(shape, row, split, self._ours(sample, name, shape)))
+        for split, part in lines.items():
+            self._jsonl(shape.name, split).write(part)
+
+    def _write_groups(self, shape: Format, named: Sequence[tuple[Sample, str, str]]) -> None:
+        """Collect samples until another group begins; a group is in the split of its first sample."""
+        for one in named:
+            waiting = self._waiting.setdefault(shape.name, [])
+            if waiting and (shape.group(waiting[0][0]) != shape.group(one[0]) or len(waiting) >= GROUP_SAMPLES):
+                self._write_group(shape)
+            self._waiting.setdefault(shape.name, []).append(one)
+
+    def _write_group(self, shape: Format) -> None:
+        group = self._waiting.pop(shape.name, [])
+        if not group:
+            return
+        samples, (first, name, split) = [sample for sample, _, _ in group], group[0]
+        try:
+            rows = shape.write_all(samples)
+        except Unwritable as error:
+            self._leave_out(shape, samples, error)
+            return
+        alone = len(samples) == 1
+        for number, row in enumerate(rows):
+            ours = self._ours(first, name if number == 0 else f"{name}.{number}", shape, alone=alone)
+            self._jsonl(shape.name, split).write([self._write_row(shape, row, split, ours)])
+
+    def _write_row(self, shape: Format, row: Row, split: str, ours: Row) -> bytes:
+        """Hand a row to its Parquet writer; return it as a line of JSON."""
+        line = encoded(row) + b"\n"
+        size = len(line) + sum(len(value) for value in ours.values() if isinstance(value, str))
+        self._parquet(shape.name, split).write({**shape.flat(row), **ours}, size)
+        if shape.name not in self.examples:
+            self.examples[shape.name] = _shown(row)
+        return line
+
+    def _ours(self, sample: Sample, name: str, shape: Format, *, alone: bool = True) -> Row:
+        """Return `id` and provenance of a row; of samples that share one, the first one's provenance alone."""
+        if self._options.provenance == "json":
+            known = carried(sample, input_apart="input" in shape.holds) if alone else sample.provenance.as_json()
+            return {"id": name, "provenance": canonical(known).decode()}
+        if self._options.provenance == "columns":
+            known = sample.provenance.model_dump(mode="json", include=set(schema.PROVENANCE_COLUMNS))
+            return {"id": name, **{f"provenance_{key}": value for key, value in known.items()}}
+        return {"id": name}
+
+    def _leave_out(self, shape: Format, samples: Sequence[Sample], error: Unwritable) -> None:
+        first = samples[0].id
+        if self._options.strict:
+            raise ExportError(f"sample {first}: {error.detail}; leave out --strict to skip such samples, counted")
+        self.left_out[shape.name][error.reason] += len(samples)
+        self._first_left_out.setdefault(shape.name, f"sample {first}: {error.detail}")
+
+    def _parquet(self, config: str, split: str) -> ParquetShards:
+        if (config, split) not in self._shards:
+            self._shards[config, split] = ParquetShards(
+                self._working / config, split, self._schemas[config], self._options.shard_bytes
+            )
+        return self._shards[config, split]
+
+    def _jsonl(self, config: str, split: str) -> JsonLines:
+        if (config, split) not in self._lines:
+            self._lines[config, split] = JsonLines(self._working / "jsonl" / f"{config}-{split}.jsonl")
+        return self._lines[config, split]
+
+    def finish(self) -> list[Path]:
+        """Close the files; return their paths. Raises: ExportError when a config would have no row."""
+        for shape in self._formats:
+            self._write_group(shape)
+        self._refuse_nothing()
+        paths = [path for shards in self._shards.values() for path in shards.close()]
+        return paths + [lines.close() for lines in self._lines.values()]
+
+    def configs(self) -> list[card.Config]:
+        """Return what was written, config by config."""
+        return [self._config(shape) for shape in self._formats]
+
+    def _refuse_nothing(self) -> None:
+        if not self.samples:
+            held = ", ".join(f"{count:,} of licence {name}" for name, count in sorted(self.withheld.items()))
+            raise ExportError("there are no samples to export" + (f"; --commercial keeps out {held}" if held else ""))
+        written = {config for config, _ in self._shards}
+        for shape in self._formats:
+            if shape.name not in written:
+                raise ExportError(
+                    f"format {shape.name!r} can hold none of the {self.samples:,} samples; "
+                    f"the first: {self._first_left_out[shape.name]}"
+                )
+
+    def _config(self, shape: Format) -> card.Config:
+        splits = sorted((s for c, s in self._shards if c == shape.name), key=lambda s: (s != "train", s))
+        shards = {split: self._shards[shape.name, split] for split in splits}
+        return card.Config(
+            name=shape.name,
+            title=shape.title,
+            columns=self._columns[shape.name],
+            own_columns=tuple(shape.columns),
+            features=tuple(schema.card_features(self._columns[shape.name])),
+            rows={split: sum(shard.rows) for split, shard in shards.items()},
+            arrow_bytes={split: shard.arrow_bytes for split, shard in shards.items()},
+            file_bytes={split: sum(path.stat().st_size for path in shard.paths) for split, shard in shards.items()},
+        )
+
+    def empty(self, configs: Sequence[card.Config]) -> Iterator[str]:
+        """Yield `config/split` for each split that got no row."""
+        for config in configs:
+            yield from (f"{config.name}/{s}" for s in ["train", *sorted(self._options.splits)] if s not in config.rows)
+
+
+def _shown(row: Row) -> str:
+    """Return a row as the card shows it: at most 1,200 characters, no comment mark that could end our block."""
+    text = json.dumps(row, ensure_ascii=False, indent=2).replace("<!--", "<\\u0021--")
+    return text if len(text) <= 1200 else f"{text[:1200]} ..."
