@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
 _ROLE_LINE = re.compile(r"^=== (system|user|assistant) ===[ \t]*\n?", re.MULTILINE)
+_KEY = secrets.token_hex(16)
+"""Stands for the role lines while a template is filled in: a text that a variable brings along cannot know it, so a
+role line in a seed or in an answer opens no turn. It never reaches a request."""
+_ROLE_MARK = re.compile(rf"<{_KEY} (system|user|assistant)>\n?")
 
 
 class Prompts:
@@ -52,7 +57,7 @@ class Prompts:
             return request
         text = self._fill(request.prompt, request.variables)
         if request.mode == "text":
-            return request.model_copy(update={"text": text})
+            return request.model_copy(update={"text": _ROLE_MARK.sub(r"=== \1 ===\n", text)})
         return request.model_copy(update={"messages": (*_turns(text), *request.following), "following": ()})
 
     def _text(self, name: str) -> str:
@@ -84,7 +89,7 @@ class Prompts:
         if name not in self._compiled:
             from jinja2 import TemplateError, meta
 
-            text = self._text(name)
+            text = _ROLE_LINE.sub(rf"<{_KEY} \1>\n", self._text(name))
             try:
                 wanted = frozenset(meta.find_undeclared_variables(self._environment.parse(text)))
                 self._compiled[name] = (self._environment.from_string(text), wanted)
@@ -94,8 +99,8 @@ class Prompts:
 
 
 def _turns(text: str) -> tuple[Turn, ...]:
-    """Split a rendered chat prompt at its role lines."""
-    parts = _ROLE_LINE.split(text)
+    """Split a rendered chat prompt at what stood for the template's own role lines."""
+    parts = _ROLE_MARK.split(text)
     if len(parts) == 1:
         return (Turn(role="user", content=text.strip()),)
     pairs = zip(parts[1::2], parts[2::2], strict=True)

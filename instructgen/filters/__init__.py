@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Verdict = Rejection | None
-JudgeFlow = PythonGenerator[Request | list[Request], Any, Verdict]
+JudgeFlow = PythonGenerator[Request | list[Request], Any, Verdict | dict[str, Any]]
+"""Returns a rejection, or what to note in the provenance of the kept sample under the judge's kind."""
 Field_ = Literal["instruction", "input", "output", "conversation"]
 
 

@@ -1,7 +1,6 @@
 """Code in answers, run against the tests that the sample carries.
 
-{"instruction": "Write add(a, b).", "output": "def add(a, b): return a - b", "labels": {"tests": ["assert add(1, 2) == 3"]}}
-    ->  tests_failed
+{"output": "def add(a, b): return a - b", "labels": {"tests": ["assert add(1, 2) == 3"]}}   ->  tests_failed
 """
 
 from __future__ import annotations
@@ -70,9 +69,9 @@ class CodeTests(Filter):
 
 
 def code_of(output: str) -> str:
-    """Return the Python of an answer: its fenced Python blocks, else its other blocks, else the answer if it is code.
+    r"""Return the Python of an answer: its fenced Python blocks, else its other blocks, else the answer if it is code.
 
-    Example: code_of("Sure:\\n```python\\nx = 1\\n```") -> "x = 1\\n"
+    Example: code_of("Sure:\n```python\nx = 1\n```") -> "x = 1\n"
     """
     blocks = FENCED.findall(output)
     python = [body for language, body in blocks if language.lower() in ("python", "py", "python3")]

@@ -1,0 +1,155 @@
+"""Scores and choices in a judge's words, read strictly.
+
+    "Score: 4.5"  "4.5/5"  "**4**"  "Rating: [[4]]"  "4 out of 5"   ->   4.5 or 4.0
+    "between 3 and 4"  "8/10"  "-1"  ""                             ->   unreadable, out of range
+
+Released parsers crash on "Score: 4.5", take "Score:4.5" for 4.0, or put a number in place of a failure (-1 in
+AlpaGasus, 3.0 in Deita). Here a reply that does not state one score is a failure with a reason, never a number.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+Failure = Literal["unreadable_score", "score_out_of_range"]
+
+_VALUE = r"(?P<value>[-−]?\d+(?:[.,]\d+)?)"
+_SCALE = r"(?:\s*(?:/|out of|of)\s*(?P<scale>\d+(?:\.\d+)?))?"
+_DRESS = r"[\s*_\"'`\[(<]*"
+_UNDRESS = r"[\s*_\"'`\])>]*"
+_BARE = re.compile(rf"{_DRESS}{_VALUE}{_UNDRESS}{_SCALE}{_UNDRESS}(?:points?|stars?)?{_UNDRESS}\.?", re.IGNORECASE)
+_LABELLED = re.compile(
+    rf"\b(?:(?:overall|final|total)\s+)?(?:score|rating|grade){_UNDRESS}(?:\s+is|"
+    rf"\s*[:=]){_DRESS}{_VALUE}{_UNDRESS}{_SCALE}"
+    rf"(?!\s*(?:-|–|to|or|and)\s*\d)(?![\d.,]*\d)",
+    re.IGNORECASE,
+)
+_CHOICE = re.compile(
+    r"^\W*(?:(?:the )?(?:better|best|winner|verdict|choice|answer|preferred)(?: answer| response)?(?: is|"
+    r"\s*[:=])\W*)?(?:answer |response |option )?"
+    r"(?P<choice>[A-Za-z]|tie|equal|both|neither)\W*$",
+    re.IGNORECASE,
+)
+
+
+def read_score(text: str, low: float = 0, high: float = 5) -> float | Failure:
+    """Return the one score that a reply states, or why there is none.
+
+    The reply is JSON with a "score", or one line that is a number, or says "score:" (or rating, grade) exactly once
+    or always with the same number. A scale that is not `high` ("8/10") is out of range, not converted.
+    Example: read_score("Score: 4.5/5. Clear and right.") -> 4.5
+    """
+    structured = _json_object(text)
+    if structured is not None:
+        value = structured.get("score", structured.get("rating"))
+        return _within(value, low, high) if _is_number(value) else "unreadable_score"
+    stated = list(_LABELLED.finditer(text))
+    if not stated:
+        lines = [line for line in text.splitlines() if line.strip()]
+        alone = [found for line in (lines[:1] + lines[-1:]) if (found := _BARE.fullmatch(line.strip()))]
+        stated = alone
+    return _agreed(stated, low, high)
+
+
+def read_scores(text: str, names: Sequence[str], low: float = 0, high: float = 5) -> dict[str, float] | Failure:
+    """Return a score per name, from JSON with these keys or from lines `name: 4`; all must be there.
+
+    Example: read_scores('{"correctness": 4}', ["correctness"]) -> {"correctness": 4.0}
+    """
+    structured = _json_object(text)
+    scores: dict[str, float] = {}
+    for name in names:
+        if structured is not None:
+            value = structured.get(name)
+            score = _within(value, low, high) if _is_number(value) else "unreadable_score"
+        else:
+            spelled = re.escape(name).replace("_", r"[\s_-]")
+            line = re.compile(
+                rf"^{_DRESS}(?:[-•]\s*|\d+[.)]\s*)?{_DRESS}{spelled}{_UNDRESS}[:=]{_DRESS}{_VALUE}{_UNDRESS}{_SCALE}(?![\d.,]*\d)(?!\s*(?:-|–|to|or|and)\s*\d)",
+                re.IGNORECASE | re.MULTILINE,
+            )
+            score = _agreed(list(line.finditer(text)), low, high)
+        if isinstance(score, str):
+            return score
+        scores[name] = score
+    return scores
+
+
+def read_choice(text: str, letters: str, *, tie: bool = True) -> str | None:
+    r"""Return the letter that a reply chooses, "tie", or `None` when it does not say.
+
+    The reply is JSON with a "choice", or its last line is the choice: "B", "[[A]]", "Better: B".
+    Example: read_choice("Both are short.\nBetter: B", "AB") -> "B"
+    """
+    structured = _json_object(text)
+    if structured is not None:
+        said = str(structured.get("choice", ""))
+    else:
+        lines = [line for line in text.splitlines() if line.strip()]
+        found = _CHOICE.match(lines[-1].strip()) if lines else None
+        said = found.group("choice") if found else ""
+    if said.upper() in letters and len(said) == 1:
+        return said.upper()
+    return "tie" if tie and said.lower() in ("tie", "equal", "both", "neither") else None
+
+
+def read_order(text: str, letters: str) -> list[str] | None:
+    """Return the letters from best to worst, or `None` unless each is named exactly once.
+
+    The reply is JSON with an "order", or its last line is letters: "B > A > C", "B, A, C".
+    Example: read_order("B > A > C", "ABC") -> ["B", "A", "C"]
+    """
+    structured = _json_object(text)
+    if structured is not None:
+        given = structured.get("order")
+        named = [str(each).strip().upper() for each in given] if isinstance(given, list) else []
+    else:
+        lines = [line for line in text.splitlines() if line.strip()]
+        last = (
+            re.sub(r"^\W*(?:order|ranking|best to worst)\s*[:=]", "", lines[-1], flags=re.IGNORECASE) if lines else ""
+        )
+        named = re.findall(r"\b[A-Z]\b", last) if re.fullmatch(r"[\s\W]*(?:[A-Z][\s\W]*)+", last) else []
+    return named if sorted(named) == sorted(letters) else None
+
+
+def _agreed(stated: Sequence[re.Match[str]], low: float, high: float) -> float | Failure:
+    """Return the value that all matches state."""
+    values = {_value(found, high) for found in stated}
+    if len(values) != 1:
+        return "unreadable_score"
+    value = values.pop()
+    return "score_out_of_range" if value is None else _within(value, low, high)
+
+
+def _value(found: re.Match[str], high: float) -> float | None:
+    scale = found.group("scale")
+    if scale is not None and float(scale) != high:
+        return None
+    return float(found.group("value").replace(",", ".").replace("−", "-"))
+
+
+def _within(value: object, low: float, high: float) -> float | Failure:
+    number = float(str(value))
+    return number if low <= number <= high else "score_out_of_range"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _json_object(text: str) -> dict[str, object] | None:
+    """Return the reply as a JSON object, a code fence around it allowed; `None` when it does not begin as one.
+
+    One that begins and does not parse (cut off, say) is an empty object: no score is picked from its pieces.
+    """
+    body = re.sub(r"\A\s*```[a-z]*\s*\n(.*?)\n?```\s*\Z", r"\1", text, flags=re.DOTALL).strip()
+    if not body.startswith("{"):
+        return None
+    try:
+        value = json.loads(body)
+    except (json.JSONDecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
