@@ -56,13 +56,24 @@ def convert(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A recipe with a `mixture`, in place of DATASET.")
     ] = None,
+    shape: Annotated[
+        str, typer.Option("--from", help="DATASET is instruction data already: its format, or `auto`.")
+    ] = "",
+    clean: Annotated[bool, typer.Option("--clean", help="With --from: clean scraped chats.")] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=16, help="With --from: split long chats.")
+    ] = None,
+    keep_languages: Annotated[str, typer.Option("--keep-languages", help="With --from: en,de,...; default all.")] = "",
+    ends: Annotated[str, typer.Option("--ends", help="With --from, trees: `leaves`, or `all` answers.")] = "leaves",
+    best: Annotated[int | None, typer.Option("--best", min=1, help="With --from, trees: the best N answers.")] = None,
+    min_labels: Annotated[str, typer.Option("--min-labels", help="With --from, trees: quality=0.5,...")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Put an existing dataset into words: what each column is, is worked out, shown, and asked if unclear."""
     given = {
         "seed": seed, "each": each, "templates": _names(templates), "inverted": inverted, "cot": cot,
-        "options": {mode: _number("--options", mode, weight) for mode, weight in _pairs("--options", options).items()},
+        "options": _floats("--options", options),
         "shots": {"share": shots, "fixed": fixed_shots, "most": most_shots, "budget": shot_budget,
                   "layout": shots_as},
     }  # fmt: skip
@@ -70,16 +81,22 @@ def convert(
         if recipe is not None:
             _mixture(recipe, into, overwrite=overwrite, as_json=as_json)
             return
+        if dataset and shape:
+            said = {"paths": {"ends": ends, "best": best, "labels": _floats("--min-labels", min_labels),
+                              "languages": _names(keep_languages)},
+                    "clean": {"languages": _names(keep_languages)} if clean else None, "limit": max_tokens}  # fmt: skip
+            _existing(dataset, shape, said, tokenizer, into, limit, overwrite=overwrite, as_json=as_json)
+            return
         if not dataset or not task:
-            raise typer.BadParameter("give DATASET and --task, or --recipe with a mixture")
+            raise typer.BadParameter("give DATASET with --task or --from, or --recipe with a mixture")
         from instructgen.convert.bank import find_pack
-        from instructgen.convert.conversion import Conversion
+        from instructgen.convert.conversion import Conversion, Options
         from instructgen.convert.sources import open_source
         from instructgen.convert.tokens import counter
 
         source = open_source(dataset, split, config, _names(columns) or None)
         found = _mapping(find_pack(task), source, _pairs("--map", mapping), _labels(labels))
-        work = Conversion(source, found, _checked(given), counter(tokenizer), limit, language)
+        work = Conversion(source, found, _checked(Options, given), counter(tokenizer), limit, language)
         _show(work)
         about = {"dataset": dataset, "split": split, "task": task, "map": found.roles, "classes": found.values,
                  "labels": found.labels, "options": work.options.model_dump(mode="json"), "limit": limit}  # fmt: skip
@@ -107,24 +124,22 @@ def _labels(text: str) -> dict[str, str] | None:
     return {str(number): name for number, name in enumerate(_names(text))}
 
 
-def _number(option: str, name: str, text: str) -> float:
+def _floats(option: str, text: str) -> dict[str, float]:
     try:
-        return float(text)
+        return {name: float(value) for name, value in _pairs(option, text).items()}
     except ValueError as error:
-        raise typer.BadParameter(f"{option}: {name}={text!r} is not a number") from error
+        raise typer.BadParameter(f"{option} {text}: {error}; expected NAME=NUMBER") from error
 
 
-def _checked(given: dict[str, Any]) -> Any:
+def _checked(model: Any, given: dict[str, Any]) -> Any:
     from pydantic import ValidationError
 
-    from instructgen.convert.conversion import Options
-
     try:
-        return Options.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = "-".join(str(part) for part in problem["loc"])
-        raise typer.BadParameter(f"--{place}: {problem['msg']} (found {problem['input']!r})") from error
+        place = ".".join(str(part) for part in problem["loc"])
+        raise typer.BadParameter(f"{place}: {problem['msg']} (found {problem['input']!r})") from error
 
 
 def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str, str] | None) -> Mapping:
@@ -197,3 +212,30 @@ def _mixture(recipe: Path, into: Path, *, overwrite: bool, as_json: bool) -> Non
     for shown in plan.shown():
         say(shown)
     _write(plan.run(), into, plan.about(), overwrite=overwrite, as_json=as_json)
+
+
+def _existing(
+    dataset: str,
+    shape: str,
+    said: dict[str, Any],
+    tokenizer: Path | None,
+    into: Path,
+    limit: int | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Convert instruction data that exists: read by its format, then paths, cleaning, splitting."""
+    from itertools import islice
+
+    from instructgen.cli.inputs import open_input
+    from instructgen.convert.chats import Chats, outcomes
+    from instructgen.convert.tokens import counter
+
+    options = _checked(Chats, said)
+    given = open_input(dataset, "" if shape == "auto" else shape, said=say)
+    about = {"dataset": dataset, "format": given.format.name if given.format else "run",
+             "options": options.model_dump(mode="json"), "limit": limit}  # fmt: skip
+    _write(
+        outcomes(islice(given, limit), options, counter(tokenizer)), into, about, overwrite=overwrite, as_json=as_json
+    )
