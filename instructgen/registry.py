@@ -28,6 +28,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "conflict": "instructgen.filters.conflict:Conflict",
         "constraints": "instructgen.filters.constraints:Constraints",
         "copying": "instructgen.filters.copying:Copying",
+        "decontaminate": "instructgen.filters.decontaminate:Decontaminate",
         "emptiness": "instructgen.filters.emptiness:Emptiness",
         "ending": "instructgen.filters.ending:Ending",
         "exact": "instructgen.filters.exact:Exact",

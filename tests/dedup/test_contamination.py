@@ -1,0 +1,112 @@
+"""Benchmark texts found in other texts: as a whole, by runs of words, by ROUGE-L; and the index that is shipped."""
+
+import pytest
+
+from instructgen.dedup.contamination import ContaminationIndex
+
+HAWAII = (
+    "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences and "
+    "must-see attractions."
+)
+WORDS = HAWAII.rstrip(".").replace(",", "").replace("must-see", "must see").split()
+
+
+def index(**options):
+    made = ContaminationIndex(**options)
+    made.add("bench", "1.question", HAWAII)
+    made.add("bench", "2.question", "Who was the first person to walk on the surface of our moon, and in which year?")
+    return made
+
+
+def found(text, **options):
+    match = index(**options).find(text)
+    return match and (match.way, match.item, round(match.score, 2), match.start, match.end)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HAWAII, ("whole", "1.question", 1.0, 0, 19)),
+        (f"Please: {HAWAII.upper()}!! Thanks", ("whole", "1.question", 1.0, 1, 20)),
+        (" ".join(["so", *WORDS[:13], "the", "end"]), ("grams", "1.question", 0.68, 1, 14)),
+        (" ".join(WORDS[:12]), None),
+        (" ".join([*WORDS[:9], "x", *WORDS[9:]]), ("rouge", "1.question", 0.97, 0, 20)),
+        ("Bake a cake.", None),
+        ("", None),
+    ],
+)
+def test_ways_of_being_found(text, expected):
+    """Whole texts, runs of 13 words, and close paraphrases, with the item, the score and the span."""
+    assert found(text, rouge=0.8) == expected
+
+
+def test_most_of_the_short_runs_are_enough():
+    """A text of 12 words has 5 runs of 8; four of them are 80 %."""
+    made = ContaminationIndex(rouge=None)
+    made.add("bench", "1", "one two three four five six seven eight nine ten eleven twelve")
+
+    assert made.find("zero one two three four five six seven eight nine ten eleven and so on").score == 0.8
+    assert made.find("one two three four five six seven eight nine and so on") is None
+
+
+def test_texts_that_any_text_may_share_are_not_taken():
+    """Fewer than `least` words are no evidence."""
+    made = ContaminationIndex(least=6)
+
+    assert not made.add("bench", "1", "What is the answer?")
+    assert made.add("bench", "2", "What is the answer to everything?")
+    assert made.benchmarks == {"bench": 1}
+
+
+def test_the_phrasing_of_a_benchmark_is_not_evidence():
+    """A run that more than ten of its texts share says nothing; what is special about a text still does."""
+    lead = "Read the passage below and then choose the one correct answer to the question that follows it"
+    made = ContaminationIndex(rouge=None)
+    for number in range(12):
+        made.add("bench", str(number), f"{lead} " + " ".join(f"n{number}w{place}" for place in range(20)))
+
+    assert made.find(f"{lead} about something else entirely") is None
+    assert made.find("and now " + " ".join(f"n7w{place}" for place in range(14))).item == "7"
+
+
+def test_the_longest_stretch_is_the_span():
+    """Of several shared runs the longest stretch is shown."""
+    made = ContaminationIndex(long=3, short=3, share=1.0, rouge=None)
+    made.add("bench", "1", "a b c d e f g h i j")
+
+    assert found_span(made, "a b c x x x x d e f g h x") == (7, 12)
+
+
+def found_span(made, text):
+    match = made.find(text)
+    return match.start, match.end
+
+
+def test_a_saved_index_finds_the_same_without_the_text():
+    """Hashes of runs are enough for all but ROUGE-L; the benchmark's words are not in the file."""
+    made = index(rouge=None)
+    data = made.dump()
+    again = ContaminationIndex.load(data)
+
+    for text in (HAWAII, f"x {HAWAII}", " ".join(WORDS[:13]), " ".join(WORDS[:12]), "something else"):
+        assert again.find(text) == made.find(text)
+    assert again.dump() == data
+    assert not again.has_rouge
+    assert b"hawaii" not in data.lower()
+    assert again.benchmarks == {"bench": 2}
+    assert again.add("bench", "3", "One more question of this benchmark here.")
+    assert again.find("one more question of this benchmark here").item == "3"
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])
+def test_what_is_no_saved_index_is_refused(data):
+    """Anything but a dump is a ValueError."""
+    with pytest.raises(ValueError):
+        ContaminationIndex.load(data)
+
+
+@pytest.mark.parametrize("options", [{"long": 5, "short": 8}, {"short": 1}, {"share": 0}, {"share": 1.5}, {"rouge": 7}])
+def test_wrong_options_are_refused(options):
+    """Contradictory or out of range."""
+    with pytest.raises(ValueError):
+        ContaminationIndex(**options)
