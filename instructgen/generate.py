@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import instructgen
 from instructgen.convert.seeds import load_seeds
 from instructgen.engine import Ending, Engine, Progress
 from instructgen.errors import PromptError, RunError
-from instructgen.files import bundled_dir, find, iter_rows, open_bytes, read_text
-from instructgen.filters import Tools
+from instructgen.files import bundled_dir, find, read_text
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
 from instructgen.recipe import Recipe
@@ -24,6 +22,7 @@ from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_no
 from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, ledger_of, places_now
 from instructgen.teachers.budget import Budget
+from instructgen.tools import tools
 
 Watch = Callable[[Progress], None]
 
@@ -53,12 +52,14 @@ def generate(
     offline: bool = False,
     overwrite: bool = False,
     pilot: int | None = None,
+    unsafe_code: bool = False,
     watch: Watch = lambda _: None,
 ) -> Outcome:
     """Work on the run in directory `into` until it ends; start it, or go on where it stopped.
 
     `reuse` names runs whose stored answers may be copied instead of bought. `offline` answers from the store alone.
     `pilot` stops when so many slots are closed: enough for a forecast, and part of the run.
+    `unsafe_code` lets filters run code from samples without a sandbox.
     `watch` is called after each commit.
     Example: generate(load_recipe("demo.yaml"), "runs/first").ending -> "target"
     Raises: InstructgenError of the kind that fits; whatever was bought is stored, and the same call goes on.
@@ -78,7 +79,8 @@ def generate(
             run_seed=recipe.seed,
             reuse=stores,
         )
-        screening = Screening([option.prepare(tools()) for option in recipe.filters])
+        lent = tools(unsafe_code=unsafe_code)
+        screening = Screening([option.prepare(lent) for option in recipe.filters])
         engine = Engine(recipe, work, purchases, screening, fits=budget(recipe).fits, pilot=pilot, watch=watch)
         ended = engine.fold()
         # A run that has ended starts no teacher.
@@ -123,19 +125,6 @@ def prompt_texts(recipe: Recipe) -> dict[str, str]:
             raise PromptError(f"prompt {name!r}: no file {' or '.join(map(str, paths))}")
         texts[name] = read_text(path)
     return texts
-
-
-def tools() -> Tools:
-    """Return what filters are lent: functions that read files."""
-
-    def read_rows(path: str) -> Iterator[dict[str, Any]]:
-        return (row for _, row in iter_rows(Path(path)))
-
-    def read_bytes(path: str) -> bytes:
-        with open_bytes(Path(path)) as file:
-            return file.read()
-
-    return Tools(read_rows=read_rows, read_bytes=read_bytes)
 
 
 def budget(recipe: Recipe) -> Budget:

@@ -16,7 +16,7 @@ ORDER = [
     ["teachers", "convert", "exporters"],
     ["registry"],
     ["recipe"],
-    ["forecast", "screening", "purchases", "engine", "report", "life", "generate"],
+    ["tools", "forecast", "screening", "purchases", "engine", "report", "life", "generate"],
     ["api", "testing"],
     ["cli"],
 ]

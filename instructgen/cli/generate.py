@@ -67,8 +67,9 @@ def generate(
         while True:
             with shown_progress(machine=machine, price=chosen.teacher.known_price()) as watch:
                 outcome = run_it(
-                    chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, pilot=slots, watch=watch
-                )
+                    chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, pilot=slots,
+                    unsafe_code=unsafe_code, watch=watch,
+                )  # fmt: skip
             if outcome.ending != "pilot" or not _goes_on(outcome, chosen, machine=machine):
                 break
             slots = None
