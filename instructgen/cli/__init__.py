@@ -11,6 +11,7 @@ from instructgen.cli.convert import convert
 from instructgen.cli.demo import demo
 from instructgen.cli.export import export
 from instructgen.cli.generate import generate
+from instructgen.cli.judge_report import judge_report
 from instructgen.cli.report import report, verify, why
 from instructgen.cli.setup import init, list_
 from instructgen.cli.templates import templates
@@ -25,6 +26,7 @@ app = typer.Typer(
 for command in (init, generate, convert, export, report, why, verify, demo):
     app.command()(command)
 app.command("list")(list_)
+app.command("judge-report")(judge_report)
 app.add_typer(templates, name="templates")
 
 
