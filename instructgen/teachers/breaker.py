@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 
 OPEN_AFTER = 12
-"""Failures in a row. Even a path that loses every third request comes to 12 only once in half a million."""
+"""Failures in a row, one after the other: those of one volley count once. Even a path that loses every third request
+comes to 12 only once in half a million."""
 REST = 5.0
 MOST_REST = 60.0
 
@@ -20,6 +21,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._failed_at = -math.inf
         self._rest = REST
         self._open_until = -math.inf
         self._probing = False
@@ -54,14 +56,18 @@ class Breaker:
         self._rest = REST
         return was_open
 
-    def failed(self, now: float, *, probe: bool) -> float:
-        """The endpoint failed; return the seconds that the breaker now opens for, 0 if it does not open.
+    def failed(self, sent_at: float, now: float, *, probe: bool = False) -> float:
+        """A request sent at `sent_at` failed; return the seconds that the breaker now opens for, 0 if it does not.
 
-        What was in flight when it opened says nothing new.
+        What was in flight when another failed, or when the breaker opened, says nothing new.
         """
-        self._failures += 1
-        if self._failures != OPEN_AFTER and not probe:
-            return 0.0
+        if not probe:
+            if sent_at < self._failed_at or self._failures >= OPEN_AFTER:
+                return 0.0
+            self._failures += 1
+            self._failed_at = now
+            if self._failures < OPEN_AFTER:
+                return 0.0
         rest, self._rest = self._rest, min(MOST_REST, self._rest * 2)
         self._open_until = now + rest
         return rest

@@ -44,6 +44,8 @@ class OpenAIConnection:
         self._routes = [
             Route(teacher, each, its_http, self.ledger, self._rng) for each, its_http in [(endpoint, http), *others]
         ]
+        for route in self._routes:
+            route.alone = len(self._routes) == 1
 
     @property
     def places(self) -> int:
@@ -57,7 +59,7 @@ class OpenAIConnection:
         tried = _Tried()
         while True:
             route = self._choose(tried, clock())
-            if pause := route.breaker.pause(clock()):
+            if pause := route.pause(clock()):
                 tried.began(clock())
                 await self._sleep(pause, tried, route, request, clock())
                 continue
@@ -80,8 +82,7 @@ class OpenAIConnection:
 
         def burden(route: Route) -> tuple[float, bool, float, float]:
             weight = route.endpoint.weight
-            held = max(route.breaker.pause(now), route.pace.held(now))
-            return held, route is tried.route, (route.places.in_flight + 1) / weight, route.sent / weight
+            return route.pause(now), route is tried.route, (route.places.load + 1) / weight, route.sent / weight
 
         return min(self._routes, key=burden)
 
@@ -89,7 +90,7 @@ class OpenAIConnection:
         """True when another endpoint can be asked at once, and this request has not been round them all."""
         if tried.failures % len(self._routes) == 0:
             return False
-        return any(not route.breaker.pause(now) for route in self._routes if route is not tried.route)
+        return any(not route.pause(now) for route in self._routes if route is not tried.route)
 
     async def _sleep(self, wait: float, tried: _Tried, route: Route, request: Request, now: float) -> None:
         """Wait before another try. Raises: TeacherError when none may help, or the deadline comes first."""

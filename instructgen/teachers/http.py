@@ -59,6 +59,8 @@ class Http:
         except aiohttp.ClientConnectorError as error:  # DNS, refused, TLS, proxy
             reason = error.os_error.strerror or error.os_error
             raise Broken(f"cannot connect to {error.host}:{error.port}: {reason}", sent=False) from error
+        except aiohttp.ClientHttpProxyError as error:  # its own words hold the proxy's address with the password
+            raise Broken(f"the proxy answers HTTP {error.status} {error.message}", sent=False) from None
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             raise Broken(f"the connection broke: {error or type(error).__name__}", sent=True) from error
 

@@ -1,7 +1,8 @@
 """How fast we may ask: a minute's limits as sliding windows, and a number of places that adapts to the endpoint.
 
-Stated limits are kept in every window of 60 s, wherever it begins, not only on average: what was sent is remembered
-until it has left the window. `MARGIN` is kept beside them because the endpoint's window is measured on arrival.
+Stated limits are kept in every window of 60 s, wherever it begins, not only on average, as the endpoint sees it: what
+was sent counts until 60 s after it arrived there. That was before its answer came, and at most `ON_THE_WAY` after it
+was sent.
 """
 
 from __future__ import annotations
@@ -12,32 +13,35 @@ from collections import deque
 from random import Random
 
 MINUTE = 60.0
-MARGIN = 1 / 60
-"""Share of the window by which it is taken longer: 1 s in a minute for differences in the way to the endpoint."""
+ON_THE_WAY = 1.0
+"""Seconds that a request takes to the endpoint at most, a new connection included."""
 EVEN_SHARES = 2.0
 """Providers enforce a minute's limit in smaller pieces (OpenAI: "60,000 RPM may be enforced as 1,000 requests per
 second"), so no sixtieth of the window holds more than this many times its even share."""
 
 
 class Spent:
-    """One amount in a window; `amount` may be lowered or raised once the true cost is known."""
+    """One amount in a window, from its sending until it has left the window."""
 
-    __slots__ = ("amount", "moment")
+    __slots__ = ("amount", "arrived", "gone")
 
-    def __init__(self, moment: float, amount: float) -> None:
-        self.moment = moment
+    def __init__(self, arrived: float, amount: float) -> None:
+        self.arrived = arrived
+        """The latest moment at which it can have reached the endpoint."""
         self.amount = amount
+        self.gone = False
 
 
 class Window:
-    """A limit on what is spent in any `seconds` seconds.
+    """A limit on what arrives in any `seconds` seconds; `on_the_way` is the longest way to the endpoint.
 
-    Example: Window(3, 60) lets three through at once, and the fourth 61 s after the first.
+    Example: Window(3, 60, on_the_way=0) lets three through at once, and the fourth 60 s after the first.
     """
 
-    def __init__(self, limit: float, seconds: float = MINUTE) -> None:
+    def __init__(self, limit: float, seconds: float = MINUTE, on_the_way: float = ON_THE_WAY) -> None:
         self.limit = limit
-        self._length = seconds * (1 + MARGIN)
+        self._length = seconds
+        self._on_the_way = on_the_way
         self._log: deque[Spent] = deque()
         self._sum = 0.0
 
@@ -46,29 +50,42 @@ class Window:
         if amount > self.limit:
             return math.inf
         log = self._log
-        while log and now - log[0].moment >= self._length:
-            self._sum -= log.popleft().amount
+        # Answers come out of order; one that waits behind an older one counts a little longer than it must.
+        while log and now >= log[0].arrived + self._length:
+            spent = log.popleft()
+            spent.gone = True
+            self._sum -= spent.amount
         over = self._sum + amount - self.limit
-        if over <= 0:
-            return 0.0
+        until = now
         for spent in log:
-            over -= spent.amount
             if over <= 0:
-                return spent.moment + self._length - now
-        return 0.0  # pragma: no cover - the sum is the log's
+                break
+            over -= spent.amount
+            until = max(until, spent.arrived + self._length)
+        return until - now
 
     def take(self, amount: float, now: float) -> Spent:
         """Spend an amount that fits."""
-        spent = Spent(now, amount)
+        spent = Spent(now + self._on_the_way, amount)
         self._log.append(spent)
         self._sum += amount
         return spent
 
     def settle(self, spent: Spent, amount: float) -> None:
         """Replace an amount that was reserved by what it came to; one that has left the window is past."""
-        if self._log and spent.moment >= self._log[0].moment:
+        if not spent.gone:
             self._sum += amount - spent.amount
             spent.amount = amount
+
+
+class Ticket:
+    """One request's entries in the windows of a `Pace`."""
+
+    __slots__ = ("requests", "tokens")
+
+    def __init__(self, requests: Spent | None, tokens: Spent | None) -> None:
+        self.requests = requests
+        self.tokens = tokens
 
 
 class Pace:
@@ -76,10 +93,12 @@ class Pace:
 
     def __init__(self, requests: int | None, tokens: int | None, rng: Random, minute: float = MINUTE) -> None:
         self._requests = Window(requests, minute) if requests else None
-        self._even = Window(max(1, math.ceil(EVEN_SHARES * requests / 60)), minute / 60) if requests else None
+        share = math.ceil(EVEN_SHARES * requests / 60) if requests else 1
+        self._even = Window(share, minute / 60, on_the_way=0) if requests else None
         self._tokens = Window(tokens, minute) if tokens else None
         self._turn = asyncio.Lock()
-        self._open_at = 0.0
+        self._freed = asyncio.Event()
+        self._open_at = -math.inf
         self._rng = rng
 
     @property
@@ -91,38 +110,51 @@ class Pace:
         """True when nothing has to be asked before sending: no stated limits and no pause."""
         return self._requests is None and self._tokens is None and now >= self._open_at
 
-    def held(self, now: float) -> float:
-        """Seconds until a pause that the endpoint asked for is over, at least 0."""
-        return max(0.0, self._open_at - now)
+    def delay(self, now: float) -> float:
+        """Return the seconds until a small request could be sent, were nobody waiting."""
+        return max(0.0, self._open_at - now, *self._waits(1, now))
 
     def hold(self, until: float) -> None:
         """Send nothing before `until` (loop time): the endpoint said so."""
         self._open_at = max(self._open_at, until)
 
-    async def enter(self, tokens: int) -> Spent | None:
+    async def enter(self, tokens: int) -> Ticket:
         """Wait until one request of this many tokens may be sent, and count it as sent."""
         clock = asyncio.get_running_loop().time
         async with self._turn:
-            while (wait := self._wait(tokens, clock())) > 0:  # noqa: ASYNC110 - there is no event, only time
-                await asyncio.sleep(wait)
+            while (wait := self._wait(tokens, clock())) > 0:
+                self._freed.clear()
+                try:
+                    await asyncio.wait_for(self._freed.wait(), wait)
+                except TimeoutError:
+                    continue
             now = clock()
-            for window in (self._requests, self._even):
-                if window is not None:
-                    window.take(1, now)
-            return self._tokens.take(tokens, now) if self._tokens else None
+            if self._even is not None:
+                self._even.take(1, now)
+            return Ticket(
+                self._requests.take(1, now) if self._requests else None,
+                self._tokens.take(tokens, now) if self._tokens else None,
+            )
 
-    def _wait(self, tokens: int, now: float) -> float:
+    def _waits(self, tokens: int, now: float) -> list[float]:
         waits = [window.wait(1, now) for window in (self._requests, self._even) if window is not None]
         if self._tokens is not None:
             waits.append(self._tokens.wait(tokens, now))
-        # After a pause, not everyone at the same instant.
-        pause = (self._open_at - now) * (1 + 0.1 * self._rng.random())
-        return max([pause, *waits])
+        return waits
 
-    def settle(self, spent: Spent | None, tokens: int) -> None:
-        """Replace a request's reserved tokens by what it used."""
-        if spent is not None and self._tokens is not None:
-            self._tokens.settle(spent, tokens)
+    def _wait(self, tokens: int, now: float) -> float:
+        # After a pause, not everyone at the same instant.
+        pause = (self._open_at - now) * (1 + 0.1 * self._rng.random()) if self._open_at > now else 0.0
+        return max([pause, *self._waits(tokens, now)])
+
+    def landed(self, ticket: Ticket, now: float, used: int | None = None) -> None:
+        """The answer came: the request has arrived by now, and took `used` tokens where it says so."""
+        for spent in (ticket.requests, ticket.tokens):
+            if spent is not None:
+                spent.arrived = min(spent.arrived, now)
+        if ticket.tokens is not None and self._tokens is not None and used is not None:
+            self._tokens.settle(ticket.tokens, used)
+        self._freed.set()
 
 
 DECREASE = 0.7
@@ -147,6 +179,11 @@ class Places:
     def count(self) -> int:
         """Requests that may be in flight now, at least 1."""
         return int(self._room)
+
+    @property
+    def load(self) -> int:
+        """Requests in flight, and those that wait for a place."""
+        return self.in_flight + len(self._waiting)
 
     async def enter(self) -> None:
         """Take a place, waiting for one in the order of coming."""

@@ -8,40 +8,55 @@ Completions go over a lean path of our own (teachers/http.py): the `openai` clie
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from instructgen import __version__
 from instructgen.errors import RecipeError, TeacherAuthError
-from instructgen.teachers import Connection, Teacher
-from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, host_of
+from instructgen.teachers import Connection, Sitting, Teacher
+from instructgen.teachers.prices import Price
+from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, host_of, secrets_of
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from instructgen.teachers.route import Endpoint
+
+log = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MOST_ADAPTIVE = 64
 """Requests in flight at most when neither concurrency nor limits are stated: twice what the default window feeds."""
 
 
+def _is_url(value: str) -> str:
+    if value and not re.match(r"https?://[^/\s]", value):
+        raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_is_url)]
+
+
 class EndpointOptions(BaseModel):
     """One of several endpoints, or keys, of a teacher. What is not said is the teacher's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    base_url: str = Field(default="", description="where the API lives")
+    base_url: Url = Field(default="", description="where the API lives")
     api_key_env: str = Field(default="", description="name of the environment variable with the key")
     model: str = Field(default="", description="the model's name there, where it differs")
     weight: PositiveFloat = Field(default=1.0, description="share of the requests, relative to the others")
     requests_per_minute: PositiveInt | None = None
     tokens_per_minute: PositiveInt | None = None
     headers: dict[str, str] = {}
-    proxy: str = ""
+    proxy: Url = ""
 
 
 class OpenAITeacher(Teacher):
@@ -51,13 +66,14 @@ class OpenAITeacher(Teacher):
     """
 
     movable: ClassVar[frozenset[str]] = frozenset({
-        "concurrency", "most_concurrency", "base_url", "api_key_env", "requests_per_minute", "tokens_per_minute",
-        "timeout", "deadline", "headers", "proxy", "verify", "ca_file", "endpoints",
+        "concurrency", "price", "most_concurrency", "base_url", "api_key_env", "requests_per_minute",
+        "tokens_per_minute", "timeout", "deadline", "headers", "proxy", "verify", "ca_file", "endpoints", "mode",
+        "gather_seconds", "poll_seconds", "batch_size",
     })  # fmt: skip
 
     kind: Literal["openai"] = "openai"
     model: str = Field(min_length=1, description="the model's name, as the endpoint knows it")
-    base_url: str = Field(
+    base_url: Url = Field(
         default="", description="where the API lives, with its /v1; empty: $OPENAI_BASE_URL, else OpenAI"
     )
     api_key_env: str = Field(default="OPENAI_API_KEY", description="name of the environment variable with the key")
@@ -73,7 +89,7 @@ class OpenAITeacher(Teacher):
     headers: dict[str, str] = Field(
         default={}, description="sent with every request; ${NAME} in a value is read from the environment"
     )
-    proxy: str = Field(default="", description="proxy URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide")
+    proxy: Url = Field(default="", description="proxy URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide")
     verify: bool = Field(default=True, description="check the endpoint's TLS certificate")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) to trust beside the system's")
 
@@ -81,12 +97,16 @@ class OpenAITeacher(Teacher):
         default=(), description="several endpoints or keys to spread over and fall back on; concurrency is of each"
     )
 
-    @field_validator("base_url", "proxy")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not re.match(r"https?://[^/\s]", value):
-            raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
-        return value
+    mode: Literal["online", "batch"] = Field(
+        default="online", description="batch: by the endpoint's Batch API, cheaper and within a day"
+    )
+    gather_seconds: PositiveFloat = Field(
+        default=2.0, description="batch mode: a wave is sent when no new request has come for so long"
+    )
+    poll_seconds: PositiveFloat = Field(default=30.0, description="batch mode: how often to look at a batch")
+    batch_size: Annotated[int, Field(gt=0, le=50_000)] = Field(
+        default=50_000, description="batch mode: most requests in one batch"
+    )
 
     @model_validator(mode="after")
     def _adaptive_unless_limited(self) -> Self:
@@ -118,6 +138,37 @@ class OpenAITeacher(Teacher):
             return self
         return self.model_copy(update={"ca_file": beside / self.ca_file})
 
+    def known_price(self) -> Price | None:
+        """Return what tokens cost, in batch mode less."""
+        price = super().known_price()
+        return price.in_batch() if price is not None and self.mode == "batch" else price
+
+    def past_price(self, sitting: Sitting) -> Price | None:
+        """Return what the answers so far cost: the batch price only if all of them can have come by batch."""
+        from instructgen.teachers.batch_log import BatchLog
+
+        if self.mode == "batch" and sitting.answered > BatchLog(sitting.folder).requests:
+            return super().known_price()
+        return self.known_price()
+
+    def connect_run(self, sitting: Sitting) -> AbstractAsyncContextManager[Connection]:
+        """Connect for a run: its open batches are gone on with in batch mode, and named in the other."""
+        if self.mode == "batch":
+            return self._connect_batch(sitting)
+        from instructgen.teachers.batch_log import BatchLog
+
+        for sent in BatchLog(sitting.folder).open:
+            log.warning("batch %s is still open: what is asked online meanwhile is paid twice", sent.batch)
+        return self.connect()
+
+    @asynccontextmanager
+    async def _connect_batch(self, sitting: Sitting) -> AsyncIterator[Connection]:
+        from instructgen.teachers.batch import open_batches
+
+        endpoint = self.endpoint((self.endpoints or (EndpointOptions(),))[0])
+        async with open_batches(self, endpoint, sitting, self._tls()) as connection:
+            yield connection
+
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Open the pool of connections. Raises: TeacherAuthError without a key where one is needed; RecipeError."""
         return self._connect()
@@ -125,29 +176,34 @@ class OpenAITeacher(Teacher):
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Connection]:
         from instructgen.teachers.endpoint import OpenAIConnection
-        from instructgen.teachers.http import environment_proxy, open_http, tls_context
+        from instructgen.teachers.http import open_http
 
-        try:
-            tls = tls_context(verify=self.verify, ca_file=str(self.ca_file) if self.ca_file else None)
-        except OSError as error:  # ssl.SSLError is one
-            raise RecipeError(
-                f"teacher.ca_file: {self.ca_file} cannot be read as certificates (PEM): {error}"
-            ) from error
+        tls = self._tls()
         async with AsyncExitStack() as open_ones:
             routes = []
             for options in self.endpoints or (EndpointOptions(),):
                 endpoint = self.endpoint(options)
-                proxy = _expand(options.proxy or self.proxy, "teacher.proxy") or environment_proxy(endpoint.url)
-                session = open_http(endpoint.headers, timeout=self.timeout, proxy=proxy, tls=tls)
+                session = open_http(endpoint.headers, timeout=self.timeout, proxy=endpoint.proxy, tls=tls)
                 routes.append((endpoint, await open_ones.enter_async_context(session)))
             (first, http), *others = routes
             yield OpenAIConnection(self, first, http, others)
+
+    def _tls(self) -> SSLContext | bool:
+        from instructgen.teachers.http import tls_context
+
+        try:
+            return tls_context(verify=self.verify, ca_file=str(self.ca_file) if self.ca_file else None)
+        except OSError as error:  # ssl.SSLError is one
+            raise RecipeError(
+                f"teacher.ca_file: {self.ca_file} cannot be read as certificates (PEM): {error}"
+            ) from error
 
     def endpoint(self, options: EndpointOptions) -> Endpoint:
         """Return address and headers of one endpoint, secrets filled in from the environment.
 
         Raises: TeacherAuthError when OpenAI itself is asked without a key; RecipeError for an unset ${NAME}.
         """
+        from instructgen.teachers.http import environment_proxy
         from instructgen.teachers.route import Endpoint
 
         url = options.base_url or self.url
@@ -162,9 +218,11 @@ class OpenAITeacher(Teacher):
             headers[name] = _expand(value, f"teacher.headers.{name}")
             if headers[name] != value:
                 secrets.append(headers[name])
+        proxy = _expand(options.proxy or self.proxy, "teacher.proxy") or environment_proxy(url)
+        secrets += [part for address in (url, proxy or "") for part in secrets_of(address)]
         return Endpoint(
-            url=url, headers=headers, secrets=tuple(secrets), key_env=key_env, model=options.model,
-            weight=options.weight,
+            url=url, headers=headers, secrets=tuple(secrets), key_env=key_env, proxy=proxy,
+            model=options.model, weight=options.weight,
             requests_per_minute=options.requests_per_minute or self.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute or self.tokens_per_minute,
         )  # fmt: skip

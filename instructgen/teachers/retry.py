@@ -5,7 +5,7 @@
     retry-after-ms: 350                        0.35 s (OpenAI, Azure)
     x-ratelimit-remaining-requests: 0  with  x-ratelimit-reset-requests: 1m6.5s      66.5 s
 
-Full jitter (wait a random time between nothing and a doubling cap) spreads out a crowd of clients best: Marc Brooker,
+Full jitter (wait a random time between nothing and a growing cap) spreads out a crowd of clients best: Marc Brooker,
 "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
 
@@ -22,6 +22,9 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523,
 520-524 are Cloudflare's, 529 is Anthropic's and others' "overloaded"."""
 FIRST_CAP = 0.5
 """Seconds: the longest first wait."""
+GROWTH = 1.5
+"""How much longer each next wait may be. Places and the circuit breaker spare an endpoint in trouble; doubling would
+only let the unluckiest request of a long run wait for minutes."""
 LAST_CAP = 30.0
 """Seconds: no back-off without the server's own word is longer than this."""
 
@@ -32,11 +35,11 @@ _REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", 
 
 
 def backoff(failures: int, rng: Random) -> float:
-    """Return seconds to wait after the n-th failure in a row (from 1): between 0 and a cap that doubles.
+    """Return seconds to wait after a request's n-th failure (from 1): between 0 and a cap that grows.
 
-    Example: failures=3 -> uniform in 0..2 s
+    Example: failures=3 -> uniform in 0..1.125 s
     """
-    cap = min(LAST_CAP, FIRST_CAP * 2.0 ** min(failures - 1, 16))
+    cap = min(LAST_CAP, FIRST_CAP * GROWTH ** min(failures - 1, 30))
     return cap * rng.random()
 
 

@@ -25,7 +25,7 @@ from instructgen.records import Completion, Request, Usage
 from instructgen.teachers.adapt import Adaptation
 from instructgen.teachers.breaker import Breaker
 from instructgen.teachers.http import Broken, Http, Reply
-from instructgen.teachers.limits import Pace, Places, Spent
+from instructgen.teachers.limits import Pace, Places
 from instructgen.teachers.retry import RETRIED, asked_wait, spent_wait
 from instructgen.teachers.tokens import prompt_bound
 from instructgen.teachers.urls import OPENAI_HOST, host_of, joined, shown_url
@@ -53,6 +53,7 @@ class Endpoint:
     """What must not be shown: keys, and header values that came from the environment."""
     key_env: str = ""
     """The environment variable that the key came from, for messages."""
+    proxy: str | None = None
     model: str = ""
     """The model's name here, where it differs from the teacher's."""
     weight: float = 1.0
@@ -96,6 +97,8 @@ class Route:
         self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng)
         model = endpoint.model or teacher.model
         self.name = f"{shown_url(endpoint.url)} (model {model!r})"
+        self.alone = True
+        """False when the teacher has other endpoints."""
         self.sent = 0
         self.trouble: Trouble | None = None
         """What went wrong last."""
@@ -112,12 +115,14 @@ class Route:
         clock = asyncio.get_running_loop().time
         await self.places.enter()
         began = clock()
-        spent = None
+        ticket = None
         probe = False
         outcome: Outcome = None
         try:
             if not self.pace.free(clock()):
-                spent = await self.pace.enter(self._reservation(request))
+                if not self.alone and self.pace.delay(began):  # others may be free by now
+                    return None
+                ticket = await self.pace.enter(self._reservation(request))
             if self.breaker.pause(clock()):  # it opened while we waited
                 return None
             probe = self.breaker.asking()
@@ -140,10 +145,19 @@ class Route:
             self.places.leave()
             if probe:
                 self.breaker.probe_ended()
-        if isinstance(outcome, Completion):
-            self._settled(outcome.usage, spent)
-        self._watch(outcome, clock(), probe=probe)
+        now = clock()
+        used = outcome.usage if isinstance(outcome, Completion) else None
+        if used is not None:
+            self._longest = max(self._longest, used.completion_tokens)
+        if ticket is not None:
+            self.pace.landed(ticket, now, used.tokens if used is not None else None)
+        self._watch(outcome, sent_at, now, probe=probe)
         return outcome
+
+    def pause(self, now: float) -> float:
+        """Return the seconds until this endpoint is worth asking; a lone one is asked to wait in line instead."""
+        rest = self.breaker.pause(now)
+        return rest if self.alone else max(rest, self.pace.delay(now))
 
     def _reservation(self, request: Request) -> int:
         """The most tokens that a request may use; without an output limit, as many as the longest answer yet."""
@@ -157,17 +171,12 @@ class Route:
             )
         return tokens
 
-    def _settled(self, used: Usage, spent: Spent | None) -> None:
-        self._longest = max(self._longest, used.completion_tokens)
-        if spent is not None:
-            self.pace.settle(spent, used.tokens)
-
-    def _watch(self, outcome: Outcome, now: float, *, probe: bool) -> None:
+    def _watch(self, outcome: Outcome, sent_at: float, now: float, *, probe: bool) -> None:
         """Tell the breaker how it went; it is the endpoint's health that counts, not ours."""
         if isinstance(outcome, Trouble):
             self.trouble = outcome
         if isinstance(outcome, Trouble) and outcome.error is TeacherTransportError:
-            if rest := self.breaker.failed(now, probe=probe):
+            if rest := self.breaker.failed(sent_at, now, probe=probe):
                 self._ledger.outages += 1
                 words = self.endpoint.hide(outcome.words)
                 log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, words, rest)
@@ -231,6 +240,8 @@ class Route:
         words = f"HTTP {status}: {complaint.message}"
         if status in (401, 403):
             return Trouble(words, TeacherAuthError, last=True)
+        if status == 407:
+            return Trouble(f"{words}, from the proxy: check teacher.proxy", TeacherTransportError, last=True)
         if 300 <= status < 400:
             return Trouble(f"{words}, redirected to {reply.headers.get('Location')}", TeacherRefusedError, last=True)
         if status not in RETRIED:

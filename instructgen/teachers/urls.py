@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_HOST = "api.openai.com"
+SHORT = 4
+"""Characters up to which a part is no secret; hiding it would only spoil messages."""
 
 
 def host_of(url: str) -> str:
@@ -29,3 +31,10 @@ def joined(url: str, path: str) -> str:
     """
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + path, parts.query, ""))
+
+
+def secrets_of(url: str) -> list[str]:
+    """Return the parts of a URL that must not be shown: its password, and what its query says."""
+    parts = urlsplit(url)
+    said = [parts.password, *(value for _, value in parse_qsl(parts.query))]
+    return [secret for secret in said if secret and len(secret) > SHORT]

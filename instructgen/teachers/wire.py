@@ -255,14 +255,16 @@ def complaint_of(status: int, body: bytes) -> Complaint:
     except NotAnAnswer:
         return Complaint(beginning(body), status=status)
     error = data.get("error", data) if isinstance(data, dict) else data
-    if isinstance(error, str):
+    if isinstance(error, str) and error.strip():
         return Complaint(scrub(error)[:500], status=status)
     if not isinstance(error, dict):
         return Complaint(beginning(body), status=status)
     words = error.get("message") or error.get("detail")
+    said = (
+        words if isinstance(words, str) and words.strip() else beginning(json.dumps(words).encode() if words else body)
+    )
     inner = error.get("innererror")
     code = inner.get("code") if isinstance(inner, dict) and inner.get("code") else error.get("code")
-    said = words if isinstance(words, str) else beginning(orjson.dumps(words)) if words else beginning(body)
     return Complaint(
         message=scrub(said)[:500], code=scrub(str(code or "")), kind=scrub(str(error.get("type") or "")),
         param=scrub(str(error.get("param") or "")), status=status,
