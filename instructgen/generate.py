@@ -170,7 +170,7 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
     sitting = Sitting(folder=work.run.path, answered=work.store.count(bought=True))
     async with recipe.teacher.connect_run(sitting) as connection:
         purchases.connect(connection, lambda: places_now(connection, recipe.teacher))
-        with _noted(work, recipe, connection), _interruptible(engine):
+        with _noted(work, recipe, connection), _interruptible(engine, getattr(connection, "leave", None)):
             return await engine.work()
 
 
@@ -187,8 +187,11 @@ def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[No
 
 
 @contextmanager
-def _interruptible(engine: Engine) -> Iterator[None]:
-    """Ctrl-C lets what is in flight land; a second one does not wait. Only in the main thread, where signals arrive."""
+def _interruptible(engine: Engine, leave: Callable[[], None] | None = None) -> Iterator[None]:
+    """Ctrl-C lets what is in flight land; a second one does not wait. Only in the main thread, where signals arrive.
+
+    `leave` is a connection's way to end at once because its answers are made elsewhere and can be fetched later.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     pressed = 0
 
@@ -197,6 +200,8 @@ def _interruptible(engine: Engine) -> Iterator[None]:
         pressed += 1
         if pressed == 1:
             engine.interrupt()
+            if leave is not None:
+                leave()
         elif task is not None:
             task.cancel()
 
