@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
-from instructgen.convert.bank import Compiled, find_pack, tasks
+from instructgen.convert.bank import Compiled, find_pack, pack_of, tasks
 from instructgen.convert.linearise import read_pairs, read_spans, read_triples
+from instructgen.convert.lint import lint, lint_pack
 from instructgen.convert.mapping import choose
 from instructgen.convert.options import NO_OPTIONS, STYLES, recover
 from instructgen.convert.render import Made, Renderer
@@ -210,6 +212,38 @@ def test_unanswerable_questions_are_said_to_be_so():
     said = {m.target for t, row, m in renderings(path) if not row["answers"] and not t.inverted}
 
     assert said == {"not answerable", "My notes do not say.", "no"}
+
+
+@pytest.mark.parametrize("task", tasks())
+def test_lint_finds_nothing(task):
+    """Every bundled pack is clean under our own lint."""
+    assert [str(finding) for finding in lint(bundled_dir("templates") / f"{task}.yaml")] == []
+
+
+def damaged(task, **changes):
+    """Return what lint says of a pack whose first template was changed."""
+    data = yaml.safe_load((bundled_dir("templates") / f"{task}.yaml").read_text(encoding="utf-8"))
+    data["templates"][0].update({key: change(data["templates"][0][key]) for key, change in changes.items()})
+    return {finding.kind for finding in lint_pack(pack_of(data, task))}
+
+
+@TASK
+def test_lint_sees_damage_to_a_pack(task):
+    """A stray "n" and a template that was copied are found in any of the packs: the clean result means something."""
+    first, second = find_pack(task).templates[:2]
+    copied = {"input": lambda _: second.input, "target": lambda _: second.target}
+    same_rules = first.choices == second.choices and first.condition == second.condition
+
+    assert damaged(task, input=lambda text: text + "\n{{ " + next(iter(find_pack(task).fields)) + " }}n") >= {
+        "leftover"
+    }
+    assert not same_rules or "duplicate" in damaged(task, **copied)
+
+
+@pytest.mark.parametrize("task", ["topic", "boolean_qa", "sentiment", "paraphrase", "nli"])
+def test_lint_sees_a_label_that_is_lost(task):
+    """A target that no longer depends on the label is found."""
+    assert damaged(task, target=lambda _: "It is hard to say.") >= {"unrecoverable"}
 
 
 @TASK
