@@ -6,13 +6,14 @@ for made in given: ...                            # Sample, or Rejection for a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from instructgen import files, registry
+import instructgen.files as files
+import instructgen.registry as registry
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read
@@ -43,10 +44,37 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
     """Open `IN`; `shape` (--from) overrides detection. Raises: DataError, RecipeError for an unknown format."""
     from instructgen.run import Run, is_run
 
-    path = files.read_stdin() if given == "-" else Path(given)
+    path = Path(given)
     if path.is_dir() and is_run(path) and not shape:
         said(f"{path}: a run")
         return Input(path, Run(path).samples(), format=None, is_run=True)
+    rows = open_rows(given, shape, said)
+    return Input(rows.path, _with_broken(read(rows.rows, rows.format, rows.source), rows.bad), rows.format)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An opened input as rows of its own shape; iterate `rows` once."""
+
+    path: Path
+    rows: Iterable[tuple[int, Mapping[str, Any]]]
+    """Numbered from 1, as they stand in the file."""
+    format: Format
+    source: str
+    """What provenance calls it."""
+    bad: list[Rejection]
+    """Filled while `rows` are read: those that could not be."""
+
+
+def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda _: None) -> Rows:
+    """Open `IN` for commands that write rows in its own shape. Raises: DataError, RecipeError."""
+    from instructgen.run import Run, is_run
+
+    path = files.read_stdin() if given == "-" else Path(given)
+    if path.is_dir() and is_run(path) and not shape:
+        said(f"{path}: a run")
+        samples = enumerate((sample.as_json() for sample in Run(path).samples()), 1)
+        return Rows(path, samples, registry.lookup("formats", "sample")(), path.name, [])
     name = "standard input" if given == "-" else str(path)
     bad: list[Rejection] = []
     rows = files.iter_rows(_folder(path, said), bad=lambda n, problem: bad.append(_broken(n, problem)))
@@ -59,8 +87,7 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
         except DataError as error:
             raise DataError(f"{name}: {error}{f'; first broken row: {bad[0].evidence}' if bad else ''}") from error
         said(f"{name}: {reason}")
-    made = read(chain(head, rows), found, source=path.name if given != "-" else "stdin")
-    return Input(path, _with_broken(made, bad), found)
+    return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad)
 
 
 def _folder(path: Path, said: Callable[[str], None]) -> Path:

@@ -76,3 +76,7 @@ class Format:
     def gather(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield numbered rows as `read` wants them; shapes that spread a sample over several rows join those here."""
         yield from rows
+
+    def scatter(self, row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Return the source rows that `gather` joined into this one."""
+        return [row]

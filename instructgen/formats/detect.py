@@ -62,15 +62,20 @@ def read(
     `source` goes into the provenance of samples that have none, with the row's number where it has no id.
     """
     for number, row in shape.gather(rows):
-        try:
-            for sample in shape.read(row):
-                yield _placed(whole(sample), source, number)
-        except Unreadable as error:
-            yield _unreadable(error.reason, error.detail, number, row)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            yield _unreadable("wrong_type", f"{place}: {first['msg']}", number, row)
+        yield from read_row(number, row, shape, source)
+
+
+def read_row(number: int, row: Mapping[str, Any], shape: Format, source: str = "") -> Iterator[Sample | Rejection]:
+    """Yield what is in one gathered row: its samples, or a rejection if it lacks the shape."""
+    try:
+        for sample in shape.read(row):
+            yield _placed(whole(sample), source, number)
+    except Unreadable as error:
+        yield _unreadable(error.reason, error.detail, number, row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        yield _unreadable("wrong_type", f"{place}: {first['msg']}", number, row)
 
 
 def _placed(sample: Sample, source: str, number: int) -> Sample:

@@ -105,6 +105,10 @@ class Oasst(Format):
         if together:
             yield first, {"messages": together}
 
+    def scatter(self, row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Return the messages of a gathered tree."""
+        return list(row.get("messages", [row]))
+
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
         """Return a sample per path of a gathered tree, or of a single message. Raises: Unreadable."""
         messages = row.get("messages", [row])
