@@ -9,30 +9,19 @@ Everything is counted from `decisions.jsonl`, nothing from memory, so it can be 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.decisions import ClosedSlot, read_slots
 from instructgen.exporters.card import Facts
+from instructgen.exporters.tally import Statistics, Tally
 from instructgen.forecast import Forecast, SlotCost, forecast
 from instructgen.recipe import build
-from instructgen.records import Sample, Usage
+from instructgen.records import Rejection, Sample, Usage
 from instructgen.run import Run
 from instructgen.teachers import Teacher
-
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-class Lengths(BaseModel):
-    """Whitespace-separated words: minimum, quartiles, maximum."""
-
-    model_config = ConfigDict(frozen=True)
-
-    instruction: tuple[int, ...] = ()
-    input: tuple[int, ...] = ()
-    """Of the samples that have one."""
-    output: tuple[int, ...] = ()
 
 
 class Report(BaseModel):
@@ -63,9 +52,8 @@ class Report(BaseModel):
     """Requests that may have been billed without an answer, killed sittings included: an upper bound."""
     with_input: int
     classification: int
-    first_words: tuple[tuple[str, int], ...]
-    """The most frequent first words of instructions, lower case: a rough view of the verbs."""
-    lengths: Lengths
+    statistics: Statistics
+    """Lengths, first words, categories, languages of the dataset."""
 
     @property
     def total(self) -> Usage:
@@ -81,21 +69,21 @@ class Report(BaseModel):
 def report(run: Run) -> Report:
     """Return the report of a run. Raises: RunError when it is damaged."""
     funnel, usage, charged = Counter[tuple[str, str]](), dict[str, Usage](), set[str]()
-    samples, parsed, accepted, slots, recent = list[Sample](), 0, 0, 0, list[tuple[int, int]]()
+    parsed, accepted, slots, recent = 0, 0, 0, list[tuple[int, int]]()
     for slot in run.slots():
         slots += 1
         parsed += slot.closed["parsed"]
         accepted += slot.closed["accepted"]
         recent.append((slot.closed["parsed"], slot.closed["accepted"]))
-        funnel.update(
-            (line["rejected"]["stage"], line["rejected"]["reason"]) for line in slot.lines if "rejected" in line
-        )
+        funnel.update(_rejections(slot))
         for model, cost in slot.closed["usage"].items():
             usage[model] = usage.get(model, Usage()) + Usage.model_validate(cost)
         charged.update(slot.closed["charged"])
-        lines = (line["accepted"] for line in slot.lines if "accepted" in line)
-        samples += [Sample.model_validate(line) for line in lines if len(samples) < run.target]
-    samples = samples[: run.target]
+    tally, in_dataset, with_input, classification = Tally(), 0, 0, 0
+    for in_dataset, sample in enumerate(run.samples(), 1):  # noqa: B007 - the last number is the count
+        tally.add(sample)
+        with_input += bool(sample.input)
+        classification += bool(sample.labels.get("is_classification"))
     by_prompt, possibly_billed = _of_store(run, charged)
     price = build("teachers", run.recipe["teacher"], "teacher").known_price()
     return Report(
@@ -105,17 +93,16 @@ def report(run: Run) -> Report:
         slots=slots,
         parsed=parsed,
         accepted=accepted,
-        in_dataset=len(samples),
-        held_back=accepted - len(samples),
+        in_dataset=in_dataset,
+        held_back=accepted - in_dataset,
         funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
         usage=usage,
         by_prompt=by_prompt,
         usd=None if price is None else float(price.cost(sum(usage.values(), Usage()))),
         possibly_billed=possibly_billed,
-        with_input=sum(bool(sample.input) for sample in samples),
-        classification=sum(bool(sample.labels.get("is_classification")) for sample in samples),
-        first_words=tuple(first_words(samples).most_common(12)),
-        lengths=lengths(samples),
+        with_input=with_input,
+        classification=classification,
+        statistics=tally.statistics(),
     )
 
 
@@ -161,25 +148,46 @@ def pilot_forecast(run: Run, teacher: Teacher, seconds: float) -> Forecast | Non
     return forecast(closed, run.target, seconds, teacher.known_price())
 
 
-def first_words(samples: Iterable[Sample]) -> Counter[str]:
-    """Count the first words of instructions, lower case, without punctuation at their ends."""
-    return Counter(
-        word for sample in samples if (word := (sample.instruction.split() or [""])[0].strip(".,:;!?\"'()").lower())
+class Outline(BaseModel):
+    """What a dataset that is no run holds, and what was decided about it where `decisions.jsonl` stands beside."""
+
+    model_config = ConfigDict(frozen=True)
+
+    samples: int
+    unreadable: dict[str, int]
+    """Reason -> rows that could not be read."""
+    statistics: Statistics
+    parsed: int = 0
+    accepted: int = 0
+    funnel: tuple[tuple[str, str, int], ...] = ()
+
+
+def outline(made: Iterable[Sample | Rejection], decisions: Path | None = None) -> Outline:
+    """Count a stream of samples, and the decisions file of a `clean`, `convert` or `decontaminate`."""
+    tally, samples, unreadable = Tally(), 0, Counter[str]()
+    for one in made:
+        if isinstance(one, Rejection):
+            unreadable[one.reason] += 1
+        else:
+            samples += 1
+            tally.add(one)
+    funnel, parsed, accepted = Counter[tuple[str, str]](), 0, 0
+    for slot in read_slots(decisions) if decisions else ():
+        parsed += slot.closed["parsed"]
+        accepted += slot.closed["accepted"]
+        funnel.update(_rejections(slot))
+    return Outline(
+        samples=samples,
+        unreadable=dict(unreadable.most_common()),
+        statistics=tally.statistics(),
+        parsed=parsed,
+        accepted=accepted,
+        funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
     )
 
 
-def lengths(samples: Sequence[Sample]) -> Lengths:
-    """Return length quartiles of instructions, inputs and outputs."""
-    return Lengths(
-        instruction=_quartiles(len(sample.instruction.split()) for sample in samples),
-        input=_quartiles(len(sample.input.split()) for sample in samples if sample.input),
-        output=_quartiles(len(sample.output.split()) for sample in samples),
-    )
-
-
-def _quartiles(values: Iterable[int]) -> tuple[int, ...]:
-    ordered = sorted(values)
-    return tuple(ordered[round(q * (len(ordered) - 1))] for q in QUANTILES) if ordered else ()
+def _rejections(slot: ClosedSlot) -> Iterator[tuple[str, str]]:
+    return ((line["rejected"]["stage"], line["rejected"]["reason"]) for line in slot.lines if "rejected" in line)
 
 
 def facts(run: Run) -> Facts:

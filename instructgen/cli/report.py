@@ -11,48 +11,84 @@ import typer
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from instructgen.exporters.tally import Statistics
     from instructgen.life import Life
+    from instructgen.report import Outline, Report
 
 IN_RUN = typer.Argument(metavar="IN", help="Run directory.")
 
 
 def report(
-    source: Annotated[Path, IN_RUN], machine: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+    source: Annotated[str, typer.Argument(metavar="IN", help="A run, a dataset (file or folder), or - for stdin.")],
+    machine: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    shape: Annotated[str, typer.Option("--from", help="Row shape of IN, instead of detecting it.")] = "",
 ) -> None:
-    """Show a run's funnel by stage and reason, tokens and lengths."""
+    """Show a run's funnel by stage and reason, tokens, cost and lengths; or what any dataset holds."""
     with shown_errors():
+        from instructgen.cli.inputs import open_input
+        from instructgen.report import outline
         from instructgen.report import report as report_of
-        from instructgen.run import Run
+        from instructgen.run import Run, is_run
 
-        known = report_of(Run(source))
-        if machine:
-            typer.echo(known.model_dump_json(indent=2))
-            return
-        total, echo = known.total, typer.echo
-        echo(f"{known.name}: {known.in_dataset} of {known.target} samples; ending: {known.ending}")
-        echo(f"{known.parsed} candidates in {known.slots} slots: {known.accepted} accepted ({known.acceptance:.1%})"
-             f", {known.parsed - known.accepted} rejected, {known.held_back} held back beyond the target")  # fmt: skip
-        for stage, reason, count in known.funnel:
-            echo(f"  {count:>7}  {stage}/{reason}")
-        for model, cost in known.usage.items():
-            estimated = " (partly estimated)" if cost.estimated else ""
-            echo(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
-                 f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
-        for name, cost in known.by_prompt.items():
-            echo(f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens")
-        if known.usd is not None:
-            per = f" ({known.usd / known.accepted:.5f} per accepted sample)" if known.accepted else ""
-            echo(f"cost: {known.usd:.4f} USD{per}")
-        if known.accepted:
-            echo(f"per accepted sample: {total.requests / known.accepted:.2f} requests, "
-                 f"{total.tokens / known.accepted:,.0f} tokens")  # fmt: skip
-        if known.possibly_billed:
-            echo(f"possibly billed without an answer: at most {known.possibly_billed} requests")
-        echo(f"with input: {known.with_input}; classification: {known.classification}")
-        for name, values in known.lengths:
-            if values:
-                echo(f"words of {name}: " + " / ".join(map(str, values)) + "  (minimum, quartiles, maximum)")
-        echo("first words: " + ", ".join(f"{word} {count}" for word, count in known.first_words))
+        if source != "-" and is_run(Path(source)):
+            known: Report | Outline = (run := report_of(Run(Path(source))))
+            lines = _run_lines(run)
+        else:
+            path = Path(source)
+            decisions = path / "decisions.jsonl" if (path / "decisions.jsonl").is_file() else None
+            kept = next((path / name for name in ("kept.jsonl", "samples.jsonl") if (path / name).is_file()), None)
+            known = seen = outline(open_input(str(kept or source), shape, said=say), decisions)
+            lines = _outline_lines(source, seen)
+        typer.echo(known.model_dump_json(indent=2) if machine else "\n".join(lines))
+
+
+def _run_lines(known: Report) -> list[str]:
+    total = known.total
+    head = f"{known.parsed} candidates in {known.slots} slots: {known.accepted} accepted ({known.acceptance:.1%})"
+    lines = [
+        f"{known.name}: {known.in_dataset} of {known.target} samples; ending: {known.ending}",
+        f"{head}, {known.parsed - known.accepted} rejected, {known.held_back} held back beyond the target",
+        *_funnel(known.funnel),
+    ]
+    for model, cost in known.usage.items():
+        estimated = " (partly estimated)" if cost.estimated else ""
+        lines.append(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
+                     f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
+    lines += [f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens" for name, cost in known.by_prompt.items()]
+    if known.usd is not None:
+        per = f" ({known.usd / known.accepted:.5f} per accepted sample)" if known.accepted else ""
+        lines.append(f"cost: {known.usd:.4f} USD{per}")
+    if known.accepted:
+        lines.append(f"per accepted sample: {total.requests / known.accepted:.2f} requests, "
+                     f"{total.tokens / known.accepted:,.0f} tokens")  # fmt: skip
+    if known.possibly_billed:
+        lines.append(f"possibly billed without an answer: at most {known.possibly_billed} requests")
+    lines.append(f"with input: {known.with_input}; classification: {known.classification}")
+    return lines + _statistics(known.statistics)
+
+
+def _outline_lines(source: str, known: Outline) -> list[str]:
+    lines = [f"{source}: {known.samples} samples"]
+    lines += [f"  {count:>7}  rows not read: {reason}" for reason, count in known.unreadable.items()]
+    if known.parsed:
+        lines.append(f"{known.parsed} rows decided: {known.accepted} kept, {known.parsed - known.accepted} rejected")
+    return lines + _funnel(known.funnel) + _statistics(known.statistics)
+
+
+def _funnel(funnel: Iterable[tuple[str, str, int]]) -> list[str]:
+    return [f"  {count:>7}  {stage}/{reason}" for stage, reason, count in funnel]
+
+
+def _statistics(found: Statistics) -> list[str]:
+    lines = [f"words of the {part}: " + " / ".join(map(str, values)) + "  (least, median, 95 %, most)"
+             for part, values in found.lengths.items()]  # fmt: skip
+    for name in ("turns", "languages", "categories", "openings"):
+        counts = list(getattr(found, name).items())
+        if counts and (name != "turns" or len(counts) > 1):
+            lines.append(f"{name}: " + ", ".join(f"{value} {count}" for value, count in counts[:12]))
+    return lines
 
 
 def why(

@@ -185,9 +185,9 @@ def test_a_server_that_speaks_html_is_quoted(tmp_path):
     assert (tmp_path / "run" / "decisions.jsonl").stat().st_size == 0
 
 
-@pytest.mark.parametrize("command", [["report"], ["why", "abc"], ["verify"]])
+@pytest.mark.parametrize("command", [["why", "abc"], ["verify"]])
 def test_commands_on_what_is_no_run(tmp_path, command):
-    """report, why and verify of a folder that is no run say what a run is."""
+    """why and verify of a folder that is no run say what a run is."""
     code, said = run(command[0], tmp_path, *command[1:])
 
     assert code == 1
