@@ -40,6 +40,8 @@ class OpenAIConnection:
     ) -> None:
         self.ledger = Ledger()
         self._deadline = teacher.deadline
+        self._asleep = 0
+        self._most_asleep = teacher.places
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
         self._routes = [
             Route(teacher, each, its_http, self.ledger, self._rng) for each, its_http in [(endpoint, http), *others]
@@ -49,8 +51,11 @@ class OpenAIConnection:
 
     @property
     def places(self) -> int:
-        """How many requests may be in flight now."""
-        return sum(route.places.count for route in self._routes)
+        """How many requests we can do with now: those that may be in flight, and those that wait for another try.
+
+        Else a handful of unlucky requests would keep the places of all others while they sleep.
+        """
+        return sum(route.places.count for route in self._routes) + min(self._asleep, self._most_asleep)
 
     async def complete(self, request: Request) -> Completion:
         """Answer a request. Raises: TeacherError."""
@@ -103,7 +108,12 @@ class OpenAIConnection:
         if trouble is not None:
             log.info("%s: %s; asking again in %.1f s", route.name, route.endpoint.hide(trouble.words), wait)
         self.ledger.waited += wait
-        await asyncio.sleep(wait)
+        in_order = not route.breaker.pause(now)
+        self._asleep += in_order
+        try:
+            await asyncio.sleep(wait)
+        finally:
+            self._asleep -= in_order
 
     def _patience(self, trouble: Trouble | None) -> float:
         """Seconds for which trouble is borne; little for endpoints that have never answered: a wrong address."""

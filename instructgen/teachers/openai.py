@@ -117,7 +117,12 @@ class OpenAITeacher(Teacher):
 
     @property
     def places(self) -> int:
-        """How many requests may ever be in flight at once."""
+        """How many requests may ever be in flight at once, at all endpoints together."""
+        return self.places_each * max(1, len(self.endpoints))
+
+    @property
+    def places_each(self) -> int:
+        """How many requests may ever be in flight at one endpoint."""
         return max(self.concurrency, self.most_concurrency or 0)
 
     @property

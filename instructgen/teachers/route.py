@@ -92,7 +92,7 @@ class Route:
 
     def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, ledger: Ledger, rng: Random) -> None:
         self.endpoint = endpoint
-        self.places = Places(teacher.concurrency, teacher.places)
+        self.places = Places(teacher.concurrency, teacher.places_each)
         self.breaker = Breaker()
         self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng)
         model = endpoint.model or teacher.model

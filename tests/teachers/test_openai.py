@@ -448,6 +448,24 @@ def test_places_grow_while_the_server_keeps_up_only_when_no_limit_is_stated():
         assert most > 24
 
 
+def test_requests_that_wait_for_another_try_leave_their_places_to_others():
+    """Whoever reads `places` may hand over more requests while some sleep, and no more than that in flight."""
+
+    async def run(url):
+        async with connected(url, concurrency=2) as connection:
+            asking = [asyncio.create_task(connection.complete(asked(number))) for number in range(2)]
+            await asyncio.sleep(0.2)
+            during = connection.places
+            await asyncio.gather(*asking)
+            return during
+
+    with serve(faults=Faults(too_many=1.0, retry_after=0.5, spared_after=1)) as server:
+        during = asyncio.run(run(server.url))
+
+    assert during == 3  # a 429 cut the places to 1, and two requests slept
+    assert server.bill.most_in_flight <= 2
+
+
 # ---- today's models
 
 
