@@ -9,6 +9,7 @@ contains* depends only on the frozen recipe, the seeds, s, that snapshot and the
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from instructgen.records import (
 )
 from instructgen.run import OpenRun
 from instructgen.screening import Candidate, Screening, candidate_of
+
+log = logging.getLogger(__name__)
 
 Ending = Literal["target", "exhausted", "budget", "interrupted", "pilot"]
 
@@ -342,6 +345,7 @@ class Engine:
         paid = [key for key in charged if key not in self._purchases.reused]
         spent = sum((played.ledger.used[key][1] for key in paid), Usage())
         self._count(slot, lines, closed, accepted, spent)
+        log.debug("slot %d closed: %d of %d accepted", slot, len(accepted), len(lines))
         self._watch(self.progress)
 
     def _fold(self, slot: ClosedSlot) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from instructgen.cli.progress import duration, shown_progress
-from instructgen.cli.shown import INTERRUPTED, say, shown_errors
+from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors
 
 if TYPE_CHECKING:
     from instructgen.forecast import Forecast
@@ -47,13 +47,14 @@ def generate(
     unsafe_code: Annotated[
         bool, typer.Option("--unsafe-code", help="Let filters run code from samples without a sandbox.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Write a log, run.log, into the run.")] = False,
     machine: Annotated[
         bool, typer.Option("--json", help="Progress and result as JSON lines on standard output.")
     ] = False,
 ) -> None:
     """Generate samples into a run directory; run it again to go on."""
     again = f"instructgen generate --into {shlex.quote(str(into))}"
-    with shown_errors(again):
+    with shown_errors(again), logged(into if verbose else None):
         from instructgen.errors import RecipeError
         from instructgen.generate import generate as run_it
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -16,6 +18,35 @@ INTERRUPTED = 130
 def say(message: str) -> None:
     """Print a line for people, on standard error: standard output is for results."""
     typer.echo(message, err=True)
+
+
+class _Said(logging.Handler):
+    """Shows warnings of the package as notes: what an endpoint refused, limits that were met."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"Note: {record.getMessage()}")
+
+
+@contextmanager
+def logged(folder: Path | None = None) -> Iterator[None]:
+    """Show the package's warnings; with a folder (`-v`), write everything it logs into `run.log` there."""
+    package = logging.getLogger("instructgen")
+    shown = _Said(logging.WARNING)
+    package.addHandler(shown)
+    file: logging.Handler | None = None
+    if folder is not None:
+        # Opened by the first line, when the run has claimed its folder.
+        file = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        package.addHandler(file)
+        package.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        package.removeHandler(shown)
+        if file is not None:
+            package.removeHandler(file)
+            file.close()
 
 
 @contextmanager

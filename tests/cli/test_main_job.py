@@ -50,6 +50,15 @@ def test_a_run_goes_on_without_naming_its_recipe(practice, tmp_path):
     assert len(list(Run(into).samples())) == 70
 
 
+def test_verbose_writes_a_log_into_the_run(tmp_path):
+    """-v leaves run.log beside the other files; without it there is none."""
+    for name, flags in (("quiet", []), ("loud", ["-v"])):
+        run("generate", "practice.yaml", "--into", tmp_path / name, "--target", 5, *flags)
+
+    assert "slot 0 closed" in (tmp_path / "loud" / "run.log").read_text()
+    assert not (tmp_path / "quiet" / "run.log").exists()
+
+
 def test_flags_alone_make_a_run(tmp_path):
     """No recipe file is needed."""
     teacher = "scripted:instructgen.teachers.practice:answer"
