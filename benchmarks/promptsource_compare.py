@@ -3,8 +3,8 @@
     python -m benchmarks.promptsource_compare [TEMPLATES_DIR] [ROWS_DIR]
 
 promptsource gets an environment of its own (.venv-promptsource), because it is abandoned and wants an old Python:
-`pip install --ignore-requires-python --no-deps promptsource==0.2.3`, then pandas, pyyaml and jinja2. Its `choice` filter
-draws at random; here both sides take the same pick, and every pick is tried, so that all branches are compared.
+`pip install --ignore-requires-python --no-deps promptsource==0.2.3`, then pandas, pyyaml and jinja2. Its `choice`
+filter draws at random; here both sides take the same pick, and every pick is tried, so that all branches are compared.
 Rows: hand-written, in each dataset's layout. Each template is rendered with and without promptsource's truncation.
 """
 
@@ -95,12 +95,8 @@ class _Fixed:
 class _Nth(float):
     """A number that, times a length, is the pick within it."""
 
-    def __new__(cls, pick: int) -> _Nth:
-        made = super().__new__(cls, 0.0)
-        made.pick = pick
-        return made
-
-    pick: int
+    def __init__(self, pick: int) -> None:
+        self.pick = pick
 
     def __mul__(self, length: float) -> float:
         return float(self.pick % int(length))
@@ -137,8 +133,10 @@ def main() -> int:
         wrong = [(a, b) for a, b in zip(theirs, mine, strict=True) if not same(a, b)]
         failed = sum(isinstance(a[2], str) for a in theirs)
         names = {a[0] for a in theirs}
-        print(f"{work['path'].split('promptsource/')[-1]:<34} {len(names):>3} templates {len(theirs):>6} renders "
-              f"{failed:>4} fail in both, {len(wrong)} differ")
+        print(
+            f"{work['path'].split('promptsource/')[-1]:<34} {len(names):>3} templates {len(theirs):>6} renders "
+            f"{failed:>4} fail in both, {len(wrong)} differ"
+        )
         for a, b in wrong[:3]:
             print("   theirs", a, "\n   ours  ", b)
         different += len(wrong)

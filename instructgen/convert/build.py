@@ -21,17 +21,22 @@ Turns = Sequence[tuple[str, str]]
 """Earlier exchanges of a few-shot conversation: (what the user said, what the assistant answered)."""
 
 
-def labels_of(made: Made, compiled: Compiled, answers: Any = None) -> dict[str, Any]:
-    """Return what is known of a rendered row: its label, the answers to choose from, their letters, references."""
+def labels_of(made: Made, compiled: Compiled, answers: Any = None, answer: Any = None) -> dict[str, Any]:
+    """Return what is known of a rendered row: its label, the answers to choose from, their letters, references.
+
+    An inverted template asks for something else than the label, so its samples carry no options.
+    """
     known: dict[str, Any] = {}
+    if compiled.template.inverted:
+        return {"label": made.label, "inverted": True} if made.label is not None else {"inverted": True}
     if made.label is not None:
         known = {"label": made.label, "options": list(made.choices), "is_classification": True}
         if made.letters:
             known["letters"] = list(made.letters)
-    if answers is not None:
+    if answers:
         known["answers"] = answers
-    if compiled.template.inverted:
-        known = {**known, "inverted": True, "is_classification": False} if known else {"inverted": True}
+    if answer is not None:
+        known["answer"] = answer
     return known
 
 

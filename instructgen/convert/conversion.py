@@ -32,6 +32,8 @@ from instructgen.records import Rejection
 
 CHUNK = 1000
 """Rows rendered together."""
+REFERENCES = ("answers", "answer_text")
+"""Roles whose values are kept as labels, for filters that check answers."""
 Outcome = tuple[int, "dict[str, Any] | Rejection"]
 
 
@@ -214,8 +216,8 @@ class Conversion:
             labels["shots"] = len(shots)
             if self.options.shots.layout == "text":
                 made, shots = as_text(made, shots), []
-        answers = batch.columns["answers"][plan.at] if "answers" in batch.columns else None
-        known = {**labels_of(made, renderer.compiled, answers), **labels}
+        answers, answer = (batch.columns[role][plan.at] if role in batch.columns else None for role in REFERENCES)
+        known = {**labels_of(made, renderer.compiled, answers, answer), **labels}
         provenance = {**self._provenance[plan.renderer], "source_id": str(number)}
         return sample_dict(made, known, provenance, shots)
 

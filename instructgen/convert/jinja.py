@@ -213,8 +213,6 @@ class Bound(NodeTransformer):
         self.strict, self.plain = strict, plain
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802, D102 - the visitor's own naming
-        if node.recursive:
-            raise TemplateError("it has a recursive loop; expected plain loops")
         node = cast("nodes.For", self.generic_visit(node))
         node.iter = _filtered("_steps", cast("nodes.Expr", node.iter))
         return node
@@ -301,9 +299,13 @@ def parse(environment: BoundedEnvironment, source: str, where: str) -> nodes.Tem
     try:
         tree = environment.parse(source)
     except JinjaError as error:
-        raise TemplateError(f"{where}: not a Jinja template: {error} (line {getattr(error, 'lineno', 1)})") from error
+        raise TemplateError(
+            f"{where}: not a Jinja template: {error.message} (line {getattr(error, 'lineno', 1)})"
+        ) from error
     except RecursionError as error:
         raise TemplateError(f"{where}: nested too deeply to be compiled") from error
+    if any(loop.recursive for loop in tree.find_all(nodes.For)):
+        raise TemplateError(f"{where}: has a recursive loop; expected plain loops")
     for node in tree.find_all(_REFUSED):
         raise TemplateError(f"{where}: uses {type(node).__name__}; expected text, if, for, set and filters only")
     return tree
@@ -314,7 +316,7 @@ def names_in(environment: BoundedEnvironment, tree: nodes.Template, where: str) 
     try:
         return frozenset(meta.find_undeclared_variables(tree)) - environment.globals.keys()
     except JinjaError as error:
-        raise TemplateError(f"{where}: {error}{_filter_hint(environment, error)}") from error
+        raise TemplateError(f"{where}: {error.message}{_filter_hint(environment, error)}") from error
 
 
 def assemble(environment: BoundedEnvironment, tree: nodes.Node, where: str) -> Template:
@@ -323,7 +325,7 @@ def assemble(environment: BoundedEnvironment, tree: nodes.Node, where: str) -> T
         code = environment.compile(cast("nodes.Template", tree), filename="<template>")
         return Template.from_code(environment, code, dict(environment.globals))
     except JinjaError as error:
-        raise TemplateError(f"{where}: {error}{_filter_hint(environment, error)}") from error
+        raise TemplateError(f"{where}: {error.message}{_filter_hint(environment, error)}") from error
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise TemplateError(f"{where}: cannot be compiled: {type(error).__name__}") from error
 

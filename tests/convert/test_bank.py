@@ -1,0 +1,98 @@
+"""Template packs: the format, and the errors that name the place."""
+
+from pathlib import Path
+
+import pytest
+
+from instructgen.convert.bank import Compiled, find_pack, load_pack, pack_of, tasks
+from instructgen.convert.lint import lint
+from instructgen.errors import TemplateError
+
+WANTED = {
+    "sentiment", "topic", "nli", "paraphrase", "mcq", "extractive_qa", "open_qa", "boolean_qa",
+    "summarisation", "title", "translation", "grammar", "ner", "relation_extraction", "keywords",
+    "slot_filling", "table_to_text", "dialogue", "code_explanation", "arithmetic",
+}  # fmt: skip
+
+
+def pack(**template):
+    one = {"name": "one", "input": "{{ text }}?", "target": "{{ answer }}", **template}
+    return {"version": 1, "task": "mood", "fields": {"text": {}, "label": {"kind": "label"}}, "templates": [one]}
+
+
+def test_the_bank_has_a_pack_for_each_task_type():
+    """Every promised task type is there, and Super-NI beside them."""
+    assert set(tasks()) >= WANTED | {"super_ni"}
+
+
+@pytest.mark.parametrize("task", sorted(WANTED))
+def test_a_pack_is_large_varied_and_clean(task):
+    """At least 8 templates in several styles, 2 inverted, and nothing for lint to find."""
+    found = find_pack(task)
+
+    assert len(found.templates) >= 8
+    assert sum(template.inverted for template in found.templates) >= 2
+    assert len({template.style for template in found.templates}) >= 3
+    assert [str(finding) for finding in lint(Path(found.path))] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"version": 2, "task": "x"}, "version is 2, expected 1"),
+        ("text", "expected a mapping"),
+        (pack(inptu="x"), "template 'one': inptu: unknown key; did you mean 'input'"),
+        (pack(name="One!"), "template 'One!': name"),
+        (pack(style="sonnet"), "style"),
+        (pack(choices=3), "choices"),
+        ({**pack(), "fields": {"text": {"kind": "txt"}}}, "fields.text.kind"),
+        ({**pack(), "fields": {"answer": {}, "label": {"kind": "label"}}}, "names that the converter makes"),
+        ({**pack(), "templates": pack()["templates"] * 2}, r"the names \['one'\] stand twice"),
+        ({**pack(), "templates": []}, "templates"),
+    ],
+)
+def test_a_bad_pack_is_told_by_file_template_and_key(data, said):
+    """Each shape error names the file, the template and the key, and what was expected."""
+    with pytest.raises(TemplateError, match=said) as error:
+        pack_of(data, "mood.yaml")
+    assert str(error.value).startswith("mood.yaml")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ({"input": "{{ txt }}"}, r"template 'one', input: uses \['txt'\].*did you mean 'text'"),
+        ({"target": "{{ summary }}"}, "template 'one', target: uses"),
+        ({"condition": "lables | length"}, "template 'one', condition: uses.*did you mean 'labels'"),
+        ({"choices": "labels | sya(a='b')"}, "template 'one', choices.*did you mean 'say'"),
+        ({"input": "{% if text %}"}, "template 'one', input: not a Jinja template"),
+    ],
+)
+def test_a_bad_template_is_told_when_it_is_compiled(template, said):
+    """Unknown fields, filters and syntax errors name the template, the part and the nearest right word."""
+    made = pack_of(pack(**template), "mood.yaml")
+
+    with pytest.raises(TemplateError, match=said):
+        Compiled(made, made.templates[0])
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path):
+    """YAML would silently take the second."""
+    path = tmp_path / "mood.yaml"
+    path.write_text("version: 1\ntask: a\ntask: b\n")
+
+    with pytest.raises(TemplateError, match=r"mood\.yaml: not YAML.*'task' stands twice"):
+        load_pack(path)
+
+
+def test_an_unknown_task_lists_the_known_ones():
+    """A typo in --task comes with the nearest pack."""
+    with pytest.raises(TemplateError, match="did you mean 'sentiment'"):
+        find_pack("sentimant")
+
+
+def test_the_hash_of_a_template_covers_what_it_renders_from():
+    """Provenance tells two wordings of one name apart."""
+    first, second = (pack_of(pack(input=text), "x") for text in ("{{ text }}?", "{{ text }}!"))
+
+    assert Compiled(first, first.templates[0]).id != Compiled(second, second.templates[0]).id
