@@ -194,7 +194,8 @@ def test_any_script_and_length_goes_through_unharmed(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "target: 1\nseeds: seeds.jsonl\nteacher: {kind: scripted, replies: replies.jsonl}\n"
-        "generator: {kind: self_instruct}\nfilters: [{kind: instruction_rules}, {kind: instance_rules}, {kind: rouge}]\n"
+        "generator: {kind: self_instruct}\n"
+        "filters: [{kind: instruction_rules}, {kind: instance_rules}, {kind: rouge}]\n"
     )
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PATH": "/usr/bin:/bin"}
     into = tmp_path / "run"
