@@ -107,6 +107,10 @@ class Filter(BaseModel):
         """Return the names of the prompt templates that a judge uses."""
         return ()
 
+    def rewrite(self, sample: Sample) -> Sample:
+        """Return what is kept in place of a kept sample (redaction); the same object for no change."""
+        return sample
+
     def flags(self, sample: Sample) -> dict[str, Any]:
         """Return what to note in the provenance of a sample that is kept; {} for nothing."""
         return {}

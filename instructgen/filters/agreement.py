@@ -79,8 +79,8 @@ def agreement(judged: Sequence[Judged], *, keep_at_least: float, precision: floa
         raise ValueError("no rows to compare")
     confusion = {"kept_good": 0, "kept_bad": 0, "dropped_good": 0, "dropped_bad": 0}
     for each in judged:
-        kept, word = ("kept" if each.score >= keep_at_least else "dropped"), ("good" if each.good else "bad")
-        confusion[f"{kept}_{word}"] += 1
+        side, word = ("kept" if each.score >= keep_at_least else "dropped"), ("good" if each.good else "bad")
+        confusion[f"{side}_{word}"] += 1
     kept, good = confusion["kept_good"] + confusion["kept_bad"], confusion["kept_good"] + confusion["dropped_good"]
     return Agreement(
         rows=len(judged),
@@ -132,7 +132,7 @@ def calibration(judged: Sequence[Judged], bins: int) -> list[Bin]:
 def threshold(judged: Sequence[Judged], precision: float) -> Threshold | None:
     """Return the lowest score from which at least this share of the kept rows is good."""
     good = sum(each.good for each in judged)
-    found = None
+    found: Threshold | None = None
     kept = right = 0
     ordered = sorted(judged, key=lambda each: -each.score)
     for at, each in enumerate(ordered):

@@ -1,0 +1,86 @@
+"""Licences: the strictest wins, and a row that does not fit an export is named."""
+
+import pytest
+
+from instructgen.errors import ExportError
+from instructgen.filters.licence import Licence, conflict, licence_class, refuse_conflicts, strictest
+from instructgen.records import Provenance, Sample
+
+CLASSES = [
+    ("CC0-1.0", "free"),
+    ("MIT", "attribution"),
+    ("Apache-2.0", "attribution"),
+    ("cc-by-4.0", "attribution"),
+    ("CC BY 4.0", "attribution"),
+    ("CC-BY-SA-3.0", "share_alike"),
+    ("gpl-3.0", "share_alike"),
+    ("odbl", "share_alike"),
+    ("cc-by-nc-4.0", "non_commercial"),
+    ("CC-BY-NC-SA-4.0", "non_commercial"),
+    ("research only", "non_commercial"),
+    ("cc-by-nd-4.0", "no_derivatives"),
+    ("cc-by-nc-nd-4.0", "no_derivatives"),
+    ("", "unknown"),
+    ("unknown", "unknown"),
+    ("my own licence", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("licence", "kind"), CLASSES)
+def test_licences_are_sorted_by_what_they_allow(licence, kind):
+    """SPDX ids in any case, and the words people use."""
+    assert licence_class(licence) == kind
+
+
+def test_the_strictest_licence_wins():
+    """Of a mixture, the one that allows least; nothing known is unknown."""
+    assert strictest(["mit", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0"]) == "cc-by-nc-4.0"
+    assert strictest(["mit", ""]) == "unknown"
+    assert strictest([]) == "unknown"
+
+
+def row(licence="", terms="", source=""):
+    return Sample.single("Q", output="A", provenance=Provenance(licence=licence, terms=terms, source=source))
+
+
+CONFLICTS = [
+    ("mit", "", "apache-2.0", True, ""),
+    ("cc-by-nc-4.0", "", "mit", True, "forbids commercial use"),
+    ("cc-by-nc-4.0", "", "cc-by-nc-4.0", True, "forbids commercial use"),
+    ("cc-by-nc-4.0", "", "cc-by-nc-4.0", False, ""),
+    ("cc-by-nc-4.0", "", "mit", False, "does not allow the freer mit"),
+    ("", "", "mit", True, "licence is unknown"),
+    ("", "", "mit", False, ""),
+    ("mit", "no use to build competing models", "mit", True, "teacher's terms"),
+    ("mit", "no use to build competing models", "mit", False, ""),
+    ("cc-by-sa-4.0", "", "mit", False, "asks for the same licence"),
+    ("CC-BY-SA-4.0", "", "cc-by-sa-4.0", True, ""),
+    ("cc-by-nd-4.0", "", "cc-by-nd-4.0", False, "no derived works"),
+]
+
+
+@pytest.mark.parametrize(("own", "terms", "declared", "commercial", "why"), CONFLICTS)
+def test_a_row_fits_an_export_or_says_why_not(own, terms, declared, commercial, why):
+    """Own licence and teacher's terms against the declared licence and use."""
+    found = conflict(row(own, terms), declared, commercial=commercial)
+
+    assert (why in found) if why else found == ""
+
+
+def test_one_non_commercial_row_blocks_a_commercial_export_and_is_named():
+    """The message names id, row and source, and the way out."""
+    rows = [row("mit"), row("cc-by-nc-4.0", source="alpaca")]
+
+    with pytest.raises(
+        ExportError, match=rf"{rows[1].id} \(row 2 from alpaca\).*forbids commercial use.*filter `licence`"
+    ):
+        list(refuse_conflicts(rows, "mit", commercial=True))
+    assert list(refuse_conflicts(rows[:1], "mit", commercial=True)) == rows[:1]
+
+
+def test_the_filter_drops_what_does_not_fit():
+    """As a filter the same rule is a countable rejection."""
+    verdict = Licence(declared="mit", commercial=True).check(row("cc-by-nc-4.0"))
+
+    assert (verdict.reason, verdict.evidence["licence"]) == ("licence_conflict", "cc-by-nc-4.0")
+    assert Licence(declared="mit").check(row("mit")) is None
