@@ -23,7 +23,8 @@ ORDER: tuple[Class, ...] = ("free", "attribution", "share_alike", "unknown", "no
 _FREE = {"cc0-1.0", "pddl", "unlicense", "public-domain", "0bsd", "wtfpl", "pddl-1.0"}
 _ATTRIBUTION = {
     "mit", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "zlib", "odc-by", "odc-by-1.0",
-    "cdla-permissive-1.0", "cdla-permissive-2.0", "afl-3.0", "ecl-2.0", "artistic-2.0", "ncsa", "postgresql", "bsl-1.0", "ms-pl",
+    "cdla-permissive-1.0", "cdla-permissive-2.0", "afl-3.0", "ecl-2.0", "artistic-2.0",
+    "ncsa", "postgresql", "bsl-1.0", "ms-pl",
 }  # fmt: skip
 _SHARE_ALIKE = re.compile(r"\b(?:sa|a?gpl|lgpl|gfdl|odbl|mpl|epl|eupl|osl|cdla-sharing)\b")
 _NON_COMMERCIAL = re.compile(r"\bnc\b|non-?commercial|research(?: use)?(?:-| )only|academic")

@@ -26,7 +26,11 @@ _PHONE = re.compile(
     r"(?:\+?1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}|0\d{2,5}[ /-]\d{3,4}[ -]?\d{3,5})(?![\w-]|\.\d)"
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
-_CARD = re.compile(r"(?<![\d.,-])(?:\d[ -]?){12,18}\d(?![\d-]|[.,]\d)")
+_CARD = re.compile(
+    r"(?<![\d.,-])(?<!\d )(?:\d{4}(?P<gap>[ -]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}|3\d{3}(?P<amex>[ -]?)\d{6}(?P=amex)\d{5})"
+    r"(?![\d-]|[.,]\d| \d)"
+)
+"""Written as cards are: in fours, American Express as 4-6-5, or without gaps. A row of a times table is none."""
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:.])")
 _VERSION = re.compile(r"(?:\bv|version|release|section|chapter)[ ]?$", re.IGNORECASE)
@@ -149,7 +153,7 @@ _NATIONAL: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
     (re.compile(r"\b[12][ ]?\d{2}[ ]?(?:0[1-9]|1[0-2])[ ]?(?:\d{2}|2[AB])[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}\b"), fr_nir),
     (re.compile(r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b"), br_cpf),
     (re.compile(r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b"), it_cf),
-    (re.compile(r"(?<![\d-])[2-9]\d{3}[ -]\d{4}[ -]\d{4}(?![ -]?\d)"), in_aadhaar),
+    (re.compile(r"(?<![\d-])(?<!\d )[2-9]\d{3}[ -]\d{4}[ -]\d{4}(?![ -]?\d)"), in_aadhaar),
 )
 
 
@@ -208,7 +212,9 @@ def _public(text: str) -> bool:
 def _phone(text: str) -> bool:
     """Tell whether a text of phone form is one: 7 to 15 digits (E.164), not one of the numbers reserved for fiction."""
     digits = _digits(text)
-    fiction = digits[-7:-4] == "555" or digits.endswith(("1234567890", "4567890")) or set(digits) == {"0"}
+    fiction = (
+        "555" in (digits[-7:-4], digits[-10:-7]) or digits.endswith(("1234567890", "4567890")) or set(digits) == {"0"}
+    )
     return 7 <= len(digits) <= 15 and not fiction and len(set(digits)) > 2
 
 
