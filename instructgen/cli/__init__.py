@@ -9,9 +9,11 @@ import typer
 
 from instructgen.cli.convert import convert
 from instructgen.cli.demo import demo
+from instructgen.cli.diff import diff
 from instructgen.cli.export import export
 from instructgen.cli.generate import generate
 from instructgen.cli.judge_report import judge_report
+from instructgen.cli.push import pull, push
 from instructgen.cli.report import report, verify, why
 from instructgen.cli.setup import init, list_
 from instructgen.cli.templates import templates
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (init, generate, convert, export, report, why, verify, demo):
+for command in (init, generate, convert, export, push, pull, diff, report, why, verify, demo):
     app.command()(command)
 app.command("list")(list_)
 app.command("judge-report")(judge_report)

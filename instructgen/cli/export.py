@@ -13,6 +13,7 @@ from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
     from instructgen.exporters.folder import Exported
+    from instructgen.formats import Format
     from instructgen.records import Rejection, Sample
 
 
@@ -29,18 +30,27 @@ def export(
     language: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. en.")] = None,
     provenance: Annotated[str, typer.Option(help="json (one column), columns, or none.")] = "json",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
+    context: Annotated[int | None, typer.Option(help="Count the rows longer than this many tokens.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", help="tokenizer.json (or its folder): counts, special tokens.")
+    ] = None,
+    template: Annotated[
+        str, typer.Option("--template", help="For --format text: alpaca, dolly, a Jinja file, or `tokenizer`.")
+    ] = "alpaca",
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Keep out what a licence bars from commercial use.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a sample that a format cannot hold.")] = False,
 ) -> None:
     """Write a dataset folder: Parquet per format, JSONL, a card, a manifest."""
     with shown_errors():
-        from instructgen import registry
         from instructgen.cli.inputs import open_input
         from instructgen.errors import ExportError
         from instructgen.exporters import folder
 
         given = open_input(source, shape, said=say)
-        if given.path.is_dir() and given.path.resolve() == into.resolve():
-            raise ExportError(f"{into} is the input itself; choose another --into")
+        if into.resolve() in (given.path.resolve(), *given.path.resolve().parents):
+            raise ExportError(f"{into} is or holds the input itself; choose another --into")
         asked = _with_recipe(given.path, formats, licence, splits) if given.is_run else (formats, licence, splits)
         options = folder.Options(
             splits=_shares(asked[2] or []),
@@ -50,12 +60,50 @@ def export(
             provenance=provenance,
             overwrite=overwrite,
             strict=strict,
+            commercial=commercial,
+            context=context,
+            **_counting(tokenizer),
         )
-        chosen = [registry.lookup("formats", name)() for name in asked[0] or ["alpaca", "messages"]]
+        chosen = [_shape(name, template, tokenizer) for name in asked[0] or ["alpaca", "messages"]]
         unreadable: Counter[str] = Counter()
         done = folder.export(_kept(given, unreadable), chosen, into, options, _facts(given.path, run=given.is_run))
         _tell(done, unreadable)
         typer.echo(str(into))
+
+
+def _counting(tokenizer: Path | None) -> dict[str, Any]:
+    """Return the options that a tokenizer decides."""
+    if tokenizer is None:
+        return {}
+    from instructgen.exporters.tokenizer import load_tokenizer
+
+    loaded = load_tokenizer(tokenizer)
+    return {
+        "count_tokens": loaded.counter(),
+        "tokenizer": str(tokenizer.name),
+        **({"special_tokens": loaded.special} if loaded.special else {}),
+    }
+
+
+def _shape(name: str, template: str, tokenizer: Path | None) -> Format:
+    """Return the format of a name; `text` with its wrapper or chat template."""
+    from instructgen.errors import ExportError
+    from instructgen.exporters.tokenizer import load_tokenizer
+    from instructgen.files import read_text
+    from instructgen.formats.text import Text
+    from instructgen.registry import lookup
+
+    if name != "text":
+        made: Format = lookup("formats", name)()
+        return made
+    if template in ("alpaca", "dolly"):
+        return Text(wrapper="dolly" if template == "dolly" else "alpaca")
+    if template != "tokenizer":
+        return Text(template=read_text(Path(template)))
+    loaded = load_tokenizer(tokenizer) if tokenizer else None
+    if loaded is None or not loaded.template:
+        raise ExportError("--template tokenizer needs a --tokenizer whose files hold a chat template")
+    return Text(template=loaded.template, special=loaded.marks)
 
 
 def _with_recipe(
@@ -115,6 +163,10 @@ def _tell(done: Exported, unreadable: Counter[str]) -> None:
             say(f"{config}: left out {count:,} samples that the shape cannot hold ({reason})")
     for name in done.empty_splits:
         say(f"{name}: no row fell into this split; it is left out of files and card")
+    for licence, count in done.withheld.items():
+        say(f"kept out by --commercial: {count:,} samples of licence {licence}")
+    for finding in done.findings:
+        say(f"check {finding.check}: {finding}")
     for reason, count in unreadable.items():
         say(f"input: {count:,} rows could not be read ({reason})")
     if done.repeated_ids:

@@ -204,3 +204,17 @@ def split_card(text: str) -> tuple[dict[str, Any], str]:
             f"README.md: its YAML head cannot be read: {error}; correct it, or remove the file"
         ) from error
     return (front if isinstance(front, dict) else {}), match[2]
+
+
+def blocks(text: str) -> dict[str, str]:
+    """Return the generated sections of a card by name."""
+    found = {}
+    for match in _BLOCK.finditer(text):
+        lines = match[0].strip().splitlines()
+        found[match[1]] = "\n".join(lines[1:-1])
+    return found
+
+
+def by_hand(text: str) -> str:
+    """Return what a card says outside of the generated sections, its YAML apart."""
+    return _BLOCK.sub("", split_card(text)[1]).strip()

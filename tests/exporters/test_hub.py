@@ -1,0 +1,344 @@
+"""Push and pull with the unmodified client against a stand-in for the Hub."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from instructgen.errors import ExportError, HubError
+from instructgen.exporters import hub
+from instructgen.exporters.folder import Options, export
+from instructgen.formats.alpaca import Alpaca
+from instructgen.formats.detect import read
+from instructgen.formats.messages import Messages
+from instructgen.records import Sample
+from tests.exporters.test_folder import BOTH, some, tree
+from tests.hub_standin import Fault, standing_in
+
+NAME = "tester/demo"
+LOAD = """
+import json, sys
+from datasets import load_dataset
+name, config = sys.argv[1:3]
+data = load_dataset(name, config)
+live = load_dataset(name, config, streaming=True)
+assert list(live["train"]) == list(data["train"]) and live["train"].features == data["train"].features
+json.dump({"rows": {s: list(rows) for s, rows in data.items()}, "features": repr(data["train"].features)}, sys.stdout)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An exported dataset of 200 samples."""
+    export(some(200), BOTH, tmp_path / "out", Options(splits={"test": 0.1}, licence="mit"))
+    return tmp_path / "out"
+
+
+@pytest.fixture(autouse=True)
+def _classic_uploads(monkeypatch, tmp_path):
+    """The client in this process uploads over LFS, into a cache of its own."""
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A stand-in and the access to it; waiting is recorded, not done."""
+    with standing_in(tmp_path / "hub") as server:
+        server.waits = []
+        server.access = hub.Access(token="hf_any", endpoint=server.url, pause=server.waits.append)
+        yield server
+
+
+def files_at(server, revision="main"):
+    repo = server.store.repos["dataset", NAME]
+    return repo["commits"][repo["branches"].get(revision, revision)]["files"]
+
+
+def commits(server):
+    return [path for method, path, _ in server.log if method == "POST" and "/commit/" in path]
+
+
+def child(script, *arguments, server, home, **more):
+    """Run a Python process whose client knows the stand-in by its environment only."""
+    environment = {
+        **os.environ, "HF_ENDPOINT": server.url, "HF_TOKEN": "hf_any", "HF_HOME": str(home),
+        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", **more,
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, *script, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_what_is_pushed_loads_row_by_row(site, folder, tmp_path):
+    """One commit; `load_dataset` from the Hub gives the rows and features of the local folder."""
+    done = hub.push(folder, NAME, site.access)
+    there = child(["-c", LOAD], NAME, "messages", server=site, home=tmp_path / "h1")
+    here = child(["-c", LOAD], str(folder), "messages", server=site, home=tmp_path / "h2")
+
+    assert there.returncode == 0, there.stderr
+    assert json.loads(there.stdout) == json.loads(here.stdout)
+    assert done.plan.creates
+    assert len(commits(site)) == 1
+    assert set(files_at(site)) == {".gitattributes", *tree(folder)}
+    assert b'load_dataset("tester/demo", "alpaca")' in site.store.get(files_at(site)["README.md"]["sha256"])
+
+
+def test_an_unchanged_folder_makes_no_commit(site, folder):
+    """The second push sends nothing and says so."""
+    first = hub.push(folder, NAME, site.access)
+    second = hub.push(folder, NAME, site.access)
+
+    assert second.plan.is_empty
+    assert second.commit == first.commit
+    assert len(commits(site)) == 1
+
+
+def test_a_smaller_version_takes_old_files_away(site, folder, tmp_path):
+    """Shards and configs that are gone are deleted; a stranger's file in the repository stays."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    hub.push(folder, NAME, site.access)
+    HfApi(endpoint=site.url, token="t").create_commit(
+        NAME, [CommitOperationAdd("alpaca/notes.md", b"mine")], commit_message="note", repo_type="dataset"
+    )
+    export(some(20), [Alpaca()], folder, Options(licence="mit"))
+
+    hub.push(folder, NAME, site.access)
+
+    assert set(files_at(site)) == {".gitattributes", "alpaca/notes.md", *tree(folder)}
+
+
+def test_what_people_wrote_on_the_hub_stays(site, folder):
+    """Text added to the card there survives a push from a folder without any; our numbers are renewed."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    hub.push(folder, NAME, site.access)
+    old = site.store.get(files_at(site)["README.md"]["sha256"]).decode()
+    edited = CommitOperationAdd(
+        "README.md", old.replace("<!-- instructgen:begin load", "Read me!\n\n<!-- instructgen:begin load").encode()
+    )
+    HfApi(endpoint=site.url, token="t").create_commit(NAME, [edited], commit_message="card", repo_type="dataset")
+    export(some(1500), BOTH, folder, Options(licence="mit"))
+
+    hub.push(folder, NAME, site.access)
+
+    card = site.store.get(files_at(site)["README.md"]["sha256"]).decode()
+    assert "\nRead me!\n" in card
+    assert "1K<n<10K" in card
+
+
+@pytest.mark.parametrize("status", [409, 412, 500, 503])
+def test_a_passing_refusal_is_tried_again(site, folder, status):
+    """Busy, stale parent, out of order: the commit is made again, after longer and longer waits."""
+    site.faults.append(Fault("POST", "/commit/", status, times=2))
+
+    done = hub.push(folder, NAME, site.access)
+
+    assert site.waits == [1.0, 2.0]
+    assert site.store.repos["dataset", NAME]["branches"]["main"] == done.commit
+
+
+def test_a_stale_parent_is_met_with_a_new_plan(site, folder, monkeypatch):
+    """Another writer commits between plan and commit: 412, then a commit on top of theirs."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    hub.push(folder, NAME, site.access)
+    export(some(30), BOTH, folder, Options(licence="mit"))
+    api, real, done = HfApi(endpoint=site.url, token="t"), hub._planned, []
+
+    def overtaken(*arguments):
+        made = real(*arguments)
+        if not done:
+            done.append(1)
+            api.create_commit(NAME, [CommitOperationAdd("x.txt", b"x")], commit_message="x", repo_type="dataset")
+        return made
+
+    monkeypatch.setattr(hub, "_planned", overtaken)
+    hub.push(folder, NAME, site.access)
+
+    assert [status for method, path, status in site.log if "/commit/" in path][-2:] != []
+    assert "x.txt" in files_at(site)
+    assert site.waits == [1.0]
+
+
+def test_a_hub_that_stays_down_is_an_error(site, folder):
+    """After six attempts one message says what it still answers."""
+    site.faults.append(Fault("POST", "/commit/", 503, times=99))
+
+    with pytest.raises(HubError, match=r"still says 503 .* after 6 attempts; push again later"):
+        hub.push(folder, NAME, site.access)
+
+
+def test_a_cut_upload_goes_on(site, folder):
+    """A connection cut in the middle of a file: nothing is committed until all is there, no file is sent twice."""
+    site.faults.append(Fault("PUT", "/_lfs/", cut=True))
+
+    hub.push(folder, NAME, site.access)
+
+    sent = [path for method, path, status in site.log if method == "PUT" and status != "cut" and "/_lfs/" in path]
+    assert any(status == "cut" for _, _, status in site.log)
+    assert len(set(sent)) == len(sent) == len(list(folder.rglob("*.parquet")))
+    assert set(files_at(site)) == {".gitattributes", *tree(folder)}
+
+
+def test_a_push_that_died_is_resumed(site, folder):
+    """Files that arrived before the Hub went away are not sent again."""
+    site.faults.append(Fault("POST", "/commit/", 503, times=6))
+    with pytest.raises(HubError):
+        hub.push(folder, NAME, site.access)
+    before = len([1 for method, path, _ in site.log if method == "PUT"])
+
+    hub.push(folder, NAME, site.access)
+
+    assert len([1 for method, path, _ in site.log if method == "PUT"]) == before
+
+
+def test_uploads_in_parts(tmp_path, folder):
+    """Files above the part size arrive whole."""
+    with standing_in(tmp_path / "hub", chunk=1_000) as site:
+        hub.push(folder, NAME, hub.Access(token="hf_any", endpoint=site.url))
+
+        assert any("/part/2" in path for _, path, _ in site.log)
+        stored = {name: site.store.get(known["sha256"]) for name, known in files_at(site).items()}
+    assert {name: data for name, data in tree(folder).items() if name != "README.md"}.items() <= stored.items()
+
+
+def test_over_xet(tmp_path, folder):
+    """Once through the transfer that the client takes by default."""
+    with standing_in(tmp_path / "hub", xet=True) as site:
+        script = ["-m", "instructgen", "push", str(folder), NAME]
+        done = child(script, server=site, home=tmp_path / "h1", HF_HUB_DISABLE_XET="0")
+        assert done.returncode == 0, done.stderr
+        loaded = child(["-c", LOAD], NAME, "alpaca", server=site, home=tmp_path / "h2", HF_HUB_DISABLE_XET="0")
+        assert loaded.returncode == 0, loaded.stderr
+        rows = json.loads(loaded.stdout)["rows"]
+        assert not [path for method, path, _ in site.log if method == "PUT"]
+
+    assert sorted(row["id"] for split in rows.values() for row in split) == sorted(s.id for s in some(200))
+
+
+def test_pull_request_tag_and_private(site, folder):
+    """A pull request leaves main alone; a tag names the commit; private is private."""
+    first = hub.push(folder, NAME, site.access, private=True, tag="v1")
+    export(some(30), BOTH, folder, Options(licence="mit"))
+    asked = hub.push(folder, NAME, site.access, create_pr=True)
+
+    repo = site.store.repos["dataset", NAME]
+    assert repo["private"]
+    assert repo["tags"] == {"v1": first.commit}
+    assert repo["branches"]["main"] == first.commit
+    assert repo["branches"]["refs/pr/1"] == asked.commit
+    assert asked.url.endswith("/discussions/1")
+    with pytest.raises(HubError, match="the tag 'v1' exists already"):
+        hub.push(folder, NAME, site.access, tag="v1")
+
+
+def test_pull_gives_back_the_samples(site, folder, tmp_path):
+    """Every field of every sample; a revision may be named; a private set needs the token."""
+    hub.push(folder, NAME, site.access, tag="v1")
+    export(some(3), BOTH, folder, Options(licence="mit"))
+    hub.push(folder, NAME, site.access)
+
+    from instructgen.files import iter_rows
+
+    there = hub.pull(NAME, tmp_path / "v1", site.access, revision="v1")
+    back = list(read(iter_rows(there / "messages"), Messages()))
+
+    assert sorted(back, key=lambda s: s.id) == sorted(some(200), key=lambda s: s.id)
+    assert not list(there.glob(".cache"))
+    with pytest.raises(ExportError, match="not ours to write"):
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full/x").write_text("x")
+        hub.pull(NAME, tmp_path / "full", site.access)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "problem"),
+    [
+        (NAME, Fault("GET", "/api/datasets/", 401, times=9), "does not know us (401"),
+        (NAME, Fault("POST", "/commit/", 403, message="read only token"), "may not write there (403: read only token"),
+        ("other/demo", None, "may not write there (403: You don't have the rights"),
+        (NAME, Fault("POST", "/api/repos/create", 409, message="already created elsewhere"), "the name is taken"),
+        (NAME, Fault("POST", "/api/validate-yaml", 400, message="license is wrong"), "refuses the card"),
+        ("no-slash", None, "is no name of a dataset; expected user/name"),
+        ("a/b/c", None, "is no name of a dataset"),
+    ],
+)
+def test_refusals_say_what_to_do(site, folder, name, fault, problem):
+    """One message each, with the Hub's own words; nothing is tried again."""
+    if fault:
+        site.faults.append(fault)
+
+    with pytest.raises(HubError) as caught:
+        hub.push(folder, name, site.access)
+
+    assert problem in str(caught.value)
+    assert site.waits == []
+
+
+def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
+    """Without a token the Hub says 401; without a Hub we say so after the last attempt."""
+    monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: None)
+    with standing_in(tmp_path / "hub") as site, pytest.raises(HubError, match="does not know us"):
+        hub.push(folder, NAME, hub.Access(endpoint=site.url))
+    with pytest.raises(HubError, match=f"no answer from {site.url}"):
+        hub.push(folder, NAME, hub.Access(endpoint=site.url, token="t", pause=lambda _: None))
+
+
+def test_pulling_what_is_not_there(site, tmp_path):
+    """The message names the dataset and the Hub."""
+    with pytest.raises(HubError, match="no such dataset at http://127"):
+        hub.pull("tester/none", tmp_path / "x", site.access)
+
+
+def test_a_changed_file_is_not_published(site, folder):
+    """What is pushed is what was exported: the manifest's hashes are checked."""
+    next((folder / "jsonl").iterdir()).write_text("{}")
+
+    with pytest.raises(HubError, match="is missing or was changed since the export"):
+        hub.push(folder, NAME, site.access)
+
+
+def test_a_wrong_card_is_refused_here(site, folder):
+    """A licence that the Hub does not know is found before anything is sent."""
+    card = folder / "README.md"
+    card.write_text(card.read_text(encoding="utf-8").replace("license: mit", "license: mitt"), encoding="utf-8")
+
+    with pytest.raises(HubError, match="'mitt' is no licence id of the Hub; nearest: 'mit'"):
+        hub.push(folder, NAME, site.access)
+    assert site.log == []
+
+
+def test_the_installed_commands(site, folder, tmp_path):
+    """push, push --dry-run against a new version, pull, diff: what they print, with exit codes."""
+
+    def run(*words):
+        return child(["-m", "instructgen", *words], server=site, home=tmp_path / "h")
+
+    first = run("push", str(folder), NAME, "--tag", "v1")
+    export([*some(198), Sample.single("New?", output="Yes.")], BOTH, folder, Options(licence="mit"))
+    dry = run("push", str(folder), NAME, "--dry-run")
+    pulled = run("pull", NAME, "--into", str(tmp_path / "pulled"))
+    told = run("diff", str(tmp_path / "pulled"), str(folder), "--json")
+    missing = run("push", str(tmp_path / "nowhere"), NAME)
+
+    assert (first.returncode, dry.returncode, pulled.returncode, missing.returncode) == (0, 0, 0, 1), dry.stderr
+    assert "added 1, removed 2, changed 0, unchanged 198" in dry.stderr
+    assert "200 samples" in pulled.stderr
+    found = json.loads(told.stdout)
+    assert (found["added"], found["removed"], found["unchanged"]) == (1, 2, 198)
+    assert "no manifest.json of ours in it" in missing.stderr
+    assert len(commits(site)) == 1
+
+
+def test_help_is_light():
+    """The commands import no client before they run."""
+    from instructgen.cli import app
+
+    assert CliRunner().invoke(app, ["push", "--help"]).exit_code == 0
