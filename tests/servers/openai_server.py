@@ -241,11 +241,12 @@ class OpenAIServer:
             pieces = 10 if struck == "drip" else 2
             size = -(-len(data) // pieces)
             for start in range(0, len(data), size):
+                if start:
+                    await asyncio.sleep(self.faults.drip_seconds / (pieces - 1) if struck == "drip" else 0.01)
                 if struck == "reset" and start:
                     request.transport.abort()
                     return response
                 await response.write(data[start : start + size])
-                await asyncio.sleep(self.faults.drip_seconds / pieces if struck == "drip" else 0.01)
             self._delivered(request, key, tokens)
             return response
         self._delivered(request, key, tokens)
