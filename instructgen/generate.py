@@ -13,14 +13,14 @@ from pathlib import Path
 import instructgen
 from instructgen.convert.seeds import load_seeds
 from instructgen.engine import Ending, Engine, Progress
-from instructgen.errors import PromptError, RunError
+from instructgen.errors import PromptError, RunError, TeacherError
 from instructgen.files import bundled_dir, find, read_text
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
 from instructgen.recipe import Recipe
 from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
 from instructgen.screening import Screening
-from instructgen.teachers import Connection, Sitting, ledger_of, places_now
+from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
 from instructgen.teachers.budget import Budget
 from instructgen.tools import tools
 
@@ -81,7 +81,9 @@ def generate(
         )
         lent = tools(unsafe_code=unsafe_code)
         screening = Screening([option.prepare(lent) for option in recipe.filters])
-        engine = Engine(recipe, work, purchases, screening, fits=budget(recipe).fits, pilot=pilot, watch=watch)
+        engine = Engine(
+            recipe, work, purchases, screening, fits=budget(recipe, _sitting(work)).fits, pilot=pilot, watch=watch
+        )
         ended = engine.fold()
         # A run that has ended starts no teacher.
         ending = ended if ended is not None else asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
@@ -127,12 +129,17 @@ def prompt_texts(recipe: Recipe) -> dict[str, str]:
     return texts
 
 
-def budget(recipe: Recipe) -> Budget:
+def budget(recipe: Recipe, sitting: Sitting) -> Budget:
     """Return the recipe's caps at its teacher's prices. Raises: RecipeError for dollars without a known price."""
     caps, teacher = recipe.budget, recipe.teacher
     return Budget(
-        usd=caps.usd, tokens=caps.tokens, requests=caps.requests, price=teacher.known_price(), model=teacher.identity
-    )
+        usd=caps.usd, tokens=caps.tokens, requests=caps.requests, model=teacher.identity,
+        price=teacher.known_price(), past_price=teacher.past_price(sitting),
+    )  # fmt: skip
+
+
+def _sitting(work: OpenRun) -> Sitting:
+    return Sitting(folder=work.run.path, answered=work.store.count(bought=True))
 
 
 def hints(recipe: Recipe) -> list[str]:
@@ -167,11 +174,14 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
     if offline:
         with _interruptible(engine):
             return await engine.work()
-    sitting = Sitting(folder=work.run.path, answered=work.store.count(bought=True))
-    async with recipe.teacher.connect_run(sitting) as connection:
+    async with recipe.teacher.connect_run(_sitting(work)) as connection:
         purchases.connect(connection, lambda: places_now(connection, recipe.teacher))
-        with _noted(work, recipe, connection), _interruptible(engine, getattr(connection, "leave", None)):
-            return await engine.work()
+        with _noted(work, recipe, connection), _interruptible(engine, lambda: leave(connection)):
+            ending = await engine.work()
+        if ending in ("target", "exhausted"):
+            with suppress(TeacherError):  # the run is done; what an open batch still answers is merely not needed
+                await cancel(connection)
+    return ending
 
 
 @contextmanager

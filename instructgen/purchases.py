@@ -18,7 +18,7 @@ from instructgen.errors import MissingAnswer, RunError, TeacherError
 from instructgen.prompts import Prompts
 from instructgen.records import Completion, Request, SlotBound, Usage, digest
 from instructgen.store import Store
-from instructgen.teachers import Connection
+from instructgen.teachers import Connection, leave
 from instructgen.teachers.tokens import request_bound
 
 SEED_BITS = 31  # what the narrowest endpoints take as a seed
@@ -171,8 +171,9 @@ class Purchases:
             del self._flight[key]
 
     def stop(self) -> None:
-        """Start nothing new."""
+        """Start nothing new; do not wait for a batch."""
         self._gate.close()
+        leave(self._connection)
 
     async def land(self) -> None:
         """Let what is in flight land in the store."""

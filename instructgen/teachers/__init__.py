@@ -33,9 +33,9 @@ class Sitting:
 class Connection(Protocol):
     """A live teacher.
 
-    Two things are there on some connections only; ask with `places_now` and `ledger_of`: `places`, how many requests
-    may be in flight at this moment (adaptive concurrency), and `ledger`, what was sent, retried and possibly billed.
-    A connection keeps to its `places` by itself; whoever reads it only queues less.
+    Some things are there on some connections only; ask with the functions below: `places`, how many requests may be in
+    flight at this moment (adaptive concurrency); `ledger`, what was sent, retried and possibly billed; `leave` and
+    `cancel`, where answers take hours. A connection keeps to its `places` by itself; whoever reads it only queues less.
     """
 
     async def complete(self, request: Request) -> Completion:
@@ -57,6 +57,17 @@ def ledger_of(connection: Connection) -> Ledger | None:
     """Return a connection's counts of what went over the wire; `None` for a teacher without one."""
     ledger: Ledger | None = getattr(connection, "ledger", None)
     return ledger
+
+
+def leave(connection: Connection | None) -> None:
+    """Give back what waits for answers that are not due soon (batch mode); they are fetched by a later sitting."""
+    if hasattr(connection, "leave"):
+        connection.leave()
+
+
+async def cancel(connection: Connection) -> int:
+    """Stop answers that are still being made and that nobody wants any more (batch mode); returns how many batches."""
+    return await connection.cancel() if hasattr(connection, "cancel") else 0
 
 
 def placed(path: str, beside: Path) -> str:
