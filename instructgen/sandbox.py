@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Literal
 
@@ -82,10 +83,15 @@ class Ran(BaseModel):
 
 def available() -> bool:
     """Tell whether bubblewrap is installed and may make namespaces here."""
-    if shutil.which("bwrap") is None:
-        return False
+    path = shutil.which("bwrap")
+    return path is not None and _works(path)
+
+
+@cache
+def _works(bwrap: str) -> bool:
+    """Try it once: containers often forbid namespaces."""
     trial = subprocess.run(
-        ["bwrap", *_namespaces(1), "--", "/usr/bin/env", "true"], capture_output=True, timeout=10, check=False
+        [bwrap, *_namespaces(1), "--", "/usr/bin/env", "true"], capture_output=True, timeout=10, check=False
     )
     return trial.returncode == 0
 

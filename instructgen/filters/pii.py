@@ -27,7 +27,8 @@ _PHONE = re.compile(
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
 _CARD = re.compile(
-    r"(?<![\d.,-])(?<!\d )(?:\d{4}(?P<gap>[ -]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}|3\d{3}(?P<amex>[ -]?)\d{6}(?P=amex)\d{5})"
+    r"(?<![\d.,-])(?<!\d )(?:\d{4}(?P<gap>[ -]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}|"
+    r"3\d{3}(?P<amex>[ -]?)\d{6}(?P=amex)\d{5})"
     r"(?![\d-]|[.,]\d| \d)"
 )
 """Written as cards are: in fours, American Express as 4-6-5, or without gaps. A row of a times table is none."""
