@@ -16,7 +16,7 @@ ORDER = [
     ["teachers", "convert", "exporters"],
     ["registry"],
     ["recipe"],
-    ["tools", "forecast", "screening", "purchases", "engine", "report", "life", "generate"],
+    ["tools", "forecast", "screening", "purchases", "engine", "report", "life", "generate", "clean_summary", "clean"],
     ["api", "testing"],
     ["cli"],
 ]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typer
 
+from instructgen.cli.clean import clean
 from instructgen.cli.convert import convert
+from instructgen.cli.decontaminate import decontaminate
 from instructgen.cli.demo import demo
 from instructgen.cli.diff import diff
 from instructgen.cli.export import export
@@ -25,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (init, generate, convert, export, push, pull, diff, report, why, verify, demo):
+for command in (init, generate, convert, clean, decontaminate, export, push, pull, diff, report, why, verify, demo):
     app.command()(command)
 app.command("list")(list_)
 app.command("judge-report")(judge_report)

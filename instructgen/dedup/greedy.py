@@ -117,6 +117,14 @@ class GreedyIndex(ABC, Generic[B]):
         scores, hit = self._scored([mine] * len(others), others)
         return ranked(list(map(Neighbour, entries[hit].tolist(), scores[hit].tolist())), k)
 
+    def closest(self, entry: int, k: int = 1) -> list[Neighbour]:
+        """Return the `k` other entries most like an entry, whatever the threshold. Compares with every one."""
+        others = [other for other in range(len(self._items)) if other != entry]
+        if not others or not len(self._items[entry]):
+            return []
+        scores, _ = self._scored([self._items[entry]] * len(others), [self._items[other] for other in others])
+        return ranked([Neighbour(others[at], float(scores[at])) for at in np.argsort(-scores, kind="stable")[:k]], k)
+
     def filter(self, texts: Sequence[str], k: int = 1) -> list[list[Neighbour]]:
         """Judge texts in order: one with neighbours is a duplicate, any other is added before the next is judged.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, PrivateAttr
@@ -119,7 +118,7 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _add_file(index: ContaminationIndex, path: str, tools: Tools) -> None:
     if tools.read_rows is None:
         raise DataError(f"{path}: nothing here can read benchmark files")
-    benchmark, rows, taken = PurePath(path).name.split(".")[0], 0, 0
+    benchmark, rows, taken = path.rstrip("/").rpartition("/")[2].split(".")[0], 0, 0
     for rows, row in enumerate(tools.read_rows(path), 1):
         for name, text in texts_of(row):
             taken += index.add(benchmark, f"{rows}.{name}", text)
@@ -131,9 +130,10 @@ def _add_file(index: ContaminationIndex, path: str, tools: Tools) -> None:
 
 
 def _load(path: str, tools: Tools) -> ContaminationIndex:
-    if tools.read_bytes is None:
+    load = tools.read_bytes
+    if load is None:
         raise DataError(f"{path}: nothing here can read saved indexes")
     try:
-        return ContaminationIndex.load(tools.read_bytes(path))
+        return ContaminationIndex.load(load(path))
     except ValueError as error:
         raise DataError(f"{path}: {error}; make one: instructgen decontaminate --save FILE{SAVED}") from error

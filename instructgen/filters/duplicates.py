@@ -17,6 +17,9 @@ from instructgen.records import Sample
 
 Compare = Literal["instruction", "instruction_input", "conversation"]
 
+_LOOKED_AT = 200  # remembered samples whose nearest others are looked for, and
+_COMPARED = 10_000_000  # comparisons that this may take: 1 to 5 seconds
+
 _READS = {
     "instruction": frozenset({"instruction"}),
     "instruction_input": frozenset({"instruction", "input"}),
@@ -85,6 +88,22 @@ class Duplicates(Filter):
     def flags(self, sample: Sample) -> dict[str, Any]:
         """Note a sample that has nothing to compare: it was kept unseen."""
         return {} if self._index.sees(compared_text(sample, self.compare)) else {"not_compared": True}
+
+    def close_calls(self) -> list[tuple[str, str, float]]:
+        """Return pairs of remembered samples that are close and yet below the threshold: (id, id, score).
+
+        A look at some hundred samples, spread evenly over the memory, each against all: enough to judge a threshold.
+        """
+        count = len(self._index)
+        closest = getattr(self._index, "closest", None)
+        if closest is None or count < 2:
+            return []
+        looked_at = min(count, _LOOKED_AT, max(1, _COMPARED // count))
+        return [
+            (self._ids[entry], self._ids[near.entry], round(near.score, 6))
+            for entry in range(0, count, max(1, count // looked_at))
+            for near in closest(entry)
+        ]
 
     def _verdict(self, sample: Sample, found: list[Neighbour]) -> Verdict:
         if not found:

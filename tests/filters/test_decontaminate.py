@@ -6,8 +6,8 @@ import pytest
 
 from instructgen.errors import DataError
 from instructgen.filters.decontaminate import Decontaminate, texts_of
-from instructgen.generate import tools
 from instructgen.records import Sample, Turn
+from instructgen.tools import tools
 
 QUESTION = "Compose an engaging travel blog post about a recent trip to Hawaii, with many must-see attractions."
 

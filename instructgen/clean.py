@@ -1,0 +1,349 @@
+"""Filter and deduplicate an existing dataset: a stream of rows in, the kept ones out, every decision written down.
+
+    kept.jsonl       the kept rows, in the input's own shape and order
+    decisions.jsonl  a line per sample, in the order of the rows; a closing line per 10,000 rows; rejected ones in full
+    summary.json     written last: counts, clusters, borderline pairs
+
+Order of checks, as in a run: filters without memory, then those with; list order within a kind. A row is remembered
+only if it is kept; a row with several samples is kept only if all are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from instructgen.clean_summary import Summary
+from instructgen.convert.write import _Seen as Names
+from instructgen.decisions import DecisionLog
+from instructgen.errors import ExportError, RecipeError, suggestion
+from instructgen.files import claim, describe, dumps, whole_file
+from instructgen.filters import Filter, Verdict
+from instructgen.filters.defaults import DEFAULT_SET
+from instructgen.filters.shape import Shape
+from instructgen.formats import Format
+from instructgen.formats.detect import read_row
+from instructgen.formats.reading import plain
+from instructgen.recipe import Recipe, build
+from instructgen.records import Rejection, Sample
+
+MARKER = ".instructgen-clean"
+SLOT = 10_000
+"""Rows under one closing line."""
+TOGETHER = 1_000
+"""Rows judged together; fewer when they are long."""
+_LONG = 4_000_000  # characters judged together
+
+Judge = Callable[[Sequence[Sample]], list[Verdict]]
+"""Asks a teacher about samples that the free filters left; a verdict each, in order."""
+
+
+@dataclass
+class Row:
+    """A row on its way. It is kept while no verdict on any of its samples is a rejection."""
+
+    number: int
+    row: Mapping[str, Any]
+    samples: list[Sample]
+    rejections: list[Rejection] = field(default_factory=list)
+    """Of pieces that could not become samples."""
+    verdicts: list[tuple[str, Rejection] | None] = field(default_factory=list)
+    """Per sample: which filter rejected it, and why."""
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    """Per sample: what filters noted, by filter."""
+
+    @property
+    def kept(self) -> bool:
+        """True while nothing speaks against it."""
+        return not self.rejections and not any(self.verdicts) and bool(self.samples)
+
+    def size(self) -> int:
+        """Return how many characters its samples hold."""
+        return sum(len(turn.content) + len(turn.input) for sample in self.samples for turn in sample.turns)
+
+
+def rows_of(
+    rows: Iterable[tuple[int, Mapping[str, Any]]], shape: Format, source: str, bad: list[Rejection]
+) -> Iterator[Row]:
+    """Yield rows with their samples; `bad` is filled by the file reader with rows that it could not parse."""
+    for number, row in shape.gather(rows):
+        while bad:
+            yield _broken(bad.pop(0))
+        made = list(read_row(number, row, shape, source))
+        samples = [one for one in made if isinstance(one, Sample)]
+        rejections = [one for one in made if isinstance(one, Rejection)]
+        if not made:
+            rejections = [Rejection(stage="parse", reason="no_sample", text=dumps(plain(row)).decode())]
+        yield Row(number, row, samples, rejections, [None] * len(samples), [{} for _ in samples])
+    yield from map(_broken, bad)
+
+
+def _broken(rejection: Rejection) -> Row:
+    number = rejection.evidence.get("row", 0)
+    return Row(number if isinstance(number, int) else 0, {}, [], [rejection])
+
+
+class Screen:
+    """The filters at work on rows, in order. `judge` stands between the free filters and those with memory."""
+
+    def __init__(self, filters: Sequence[Filter], judge: Judge | None = None) -> None:
+        judges = [check.kind for check in filters if check.judge]
+        if judges and judge is None:
+            raise RecipeError(f"filters: {judges[0]!r} asks a teacher, and this command has none; leave it out")
+        shaped = any(isinstance(check, Shape) for check in filters)
+        self.filters = tuple(filters) if shaped else (Shape(), *filters)
+        self.free = [check for check in self.filters if not check.memory and not check.judge]
+        self.memory = [check for check in self.filters if check.memory]
+        self._judge = judge
+
+    def free_checks(self, rows: Sequence[Row]) -> None:
+        """Apply the filters without memory."""
+        for check in self.free:
+            self._batch(check.kind, check.check_batch, rows)
+
+    def paid_checks(self, rows: Sequence[Row]) -> None:
+        """Ask the judge about what is left."""
+        if self._judge is not None:
+            self._batch("judge", self._judge, rows)
+
+    def memory_checks(self, rows: Sequence[Row]) -> None:
+        """Apply the filters with memory, row by row in this order; kept rows are remembered."""
+        left = [row for row in rows if row.kept]
+        if len(self.memory) == 1 and all(len(row.samples) == 1 for row in left):
+            self._batch(self.memory[0].kind, self.memory[0].check_batch, left)  # remembers what it keeps
+        elif self.memory:
+            for row in left:
+                self._one_by_one(row)
+        for row in left:
+            if row.kept:
+                row.notes = [self._notes(sample) for sample in row.samples]
+
+    def _batch(self, kind: str, check: Judge, rows: Sequence[Row]) -> None:
+        asked = [(row, place) for row in rows if row.kept for place in range(len(row.samples))]
+        verdicts = check([row.samples[place] for row, place in asked])
+        for (row, place), verdict in zip(asked, verdicts, strict=True):
+            if verdict is not None:
+                row.verdicts[place] = (kind, verdict)
+
+    def _one_by_one(self, row: Row) -> None:
+        for place, sample in enumerate(row.samples):
+            for check in self.memory:
+                verdict = check.check(sample)
+                if verdict is not None:
+                    row.verdicts[place] = (check.kind, verdict)
+                    break
+        if row.kept:
+            for sample in row.samples:
+                for check in self.memory:
+                    check.remember(sample)
+
+    def _notes(self, sample: Sample) -> dict[str, Any]:
+        return {check.kind: noted for check in self.filters if (noted := check.flags(sample))}
+
+
+def together(rows: Iterable[Row], most: int = TOGETHER) -> Iterator[list[Row]]:
+    """Yield rows in lists that are judged together: up to `most`, fewer when they are long."""
+    some, size = list[Row](), 0
+    for row in rows:
+        some.append(row)
+        size += row.size()
+        if len(some) == most or size > _LONG:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def judged(rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
+    """Yield rows with their verdicts, in order; the first of duplicates stays."""
+    for some in together(rows):
+        screen.free_checks(some)
+        screen.paid_checks(some)
+        screen.memory_checks(some)
+        yield from some
+
+
+Preference = Callable[[Row], float]
+"""How much a row is wanted when one of several alike may stay: the greatest is judged first, then the oldest."""
+
+
+def preference(keep: str, column: str = "score", sources: Sequence[str] = ()) -> Preference | None:
+    """Return the preference of that name; `None` for "first", which needs none.
+
+    longest: the most characters in answers. best: the greatest number in `column` (a label or a column without a
+    field of its own); rows without one come last. preferred: the earliest of `sources`, by provenance or a `source`
+    column. Raises: RecipeError for another name, and for "preferred" without sources.
+    """
+    if keep == "first":
+        return None
+    if keep == "longest":
+        return lambda row: sum(len(sample.output) for sample in row.samples)
+    if keep == "best":
+        return lambda row: max(_numbers(row, column), default=-math.inf)
+    if keep == "preferred" and sources:
+        places = {source: -place for place, source in enumerate(sources)}
+        return lambda row: max((places.get(_source(sample), -len(places)) for sample in row.samples), default=0)
+    if keep == "preferred":
+        raise RecipeError("keep: preferred needs to know which sources, best first: --prefer SOURCE")
+    raise RecipeError(f"keep is {keep!r}{suggestion(keep, ('first', 'longest', 'best', 'preferred'))}")
+
+
+def _numbers(row: Row, column: str) -> Iterator[float]:
+    for sample in row.samples:
+        value = sample.labels.get(column, sample.extra.get(column))
+        if isinstance(value, int | float) and not math.isnan(value):
+            yield float(value)
+
+
+def _source(sample: Sample) -> str:
+    value = sample.extra.get("source", sample.labels.get("source"))
+    return value if isinstance(value, str) else sample.provenance.source
+
+
+def judged_by_preference(rows: Iterable[Row], screen: Screen, wanted: Preference, folder: Path) -> Iterator[Row]:
+    """Yield rows with their verdicts, in order; of duplicates the most wanted stays.
+
+    Rows wait in a temporary file in `folder`; in memory are a few numbers per row. Raises: ExportError, disk full.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as spool:
+            places, wants = array("q"), array("d")
+            for some in together(rows):
+                screen.free_checks(some)
+                screen.paid_checks(some)
+                for row in some:
+                    places.append(_spooled(row, spool))
+                    wants.append(wanted(row) if row.kept else math.nan)
+            order = sorted((n for n, want in enumerate(wants) if not math.isnan(want)), key=lambda n: -wants[n])
+            at = 0
+            for some in together(_read(spool, places[n]) for n in order):
+                screen.memory_checks(some)
+                for row in some:
+                    places[order[at]] = _spooled(row, spool)
+                    at += 1
+            for place in places:
+                yield _read(spool, place)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written: {describe(error)}") from error
+
+
+def _spooled(row: Row, spool: IO[bytes]) -> int:
+    place = spool.seek(0, os.SEEK_END)
+    pickle.dump(row, spool)
+    return place
+
+
+def _read(spool: IO[bytes], place: int) -> Row:
+    spool.seek(place)
+    row: Row = pickle.load(spool)  # noqa: S301 - a file of our own, without a name
+    return row
+
+
+class Output:
+    """The folder of a cleaned dataset, written in the order of the rows."""
+
+    def __init__(self, into: Path, shape: Format, *, overwrite: bool = False) -> None:
+        claim(into, MARKER, overwrite=overwrite)
+        try:
+            (into / MARKER).touch()
+            (into / "summary.json").unlink(missing_ok=True)  # it comes last: its presence says that all is there
+        except OSError as error:
+            raise ExportError(f"{into}: cannot be written: {describe(error)}") from error
+        self._into, self._shape, self._names = into, shape, Names()
+
+    def write(self, rows: Iterable[Row], summary: Summary, progress: Callable[[Summary], None]) -> None:
+        """Write kept rows and decisions. Raises: ExportError, RunError when the disk is full."""
+        log = DecisionLog(self._into / "decisions.jsonl")
+        try:
+            with whole_file(self._into / "kept.jsonl") as kept:
+                stream = iter(rows)
+                while slot := list(islice(self._lines(stream, kept.write, summary), SLOT)):
+                    lines = [line for lines in slot for line in lines]
+                    log.append(lines, {"parsed": len(lines), "accepted": sum("accepted" in line for line in lines)})
+                    progress(summary)
+        finally:
+            log.close()
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary: all is there."""
+        import orjson
+
+        with whole_file(self._into / "summary.json") as file:
+            file.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+
+    def _lines(
+        self, rows: Iterator[Row], write: Callable[[bytes], Any], summary: Summary
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield a row's lines; write the row if it is kept."""
+        for row in rows:
+            if row.kept:
+                for source in self._shape.scatter(row.row):
+                    write(dumps(plain(source)) + b"\n")
+            lines = [{"rejected": _placed(rejection, row.number)} for rejection in row.rejections]
+            for rejection in row.rejections:
+                summary.rejected("parse", rejection)
+            why = next((verdict for verdict in row.verdicts if verdict), None)
+            for sample, verdict, notes in zip(row.samples, row.verdicts, row.notes, strict=True):
+                lines.append(self._line(row, sample, verdict, notes, why, summary))
+            summary.row(kept=row.kept)
+            yield lines
+
+    def _line(
+        self, row: Row, sample: Sample, verdict: tuple[str, Rejection] | None, notes: dict[str, Any],
+        why: tuple[str, Rejection] | None, summary: Summary,
+    ) -> dict[str, Any]:  # fmt: skip
+        if row.kept:
+            summary.accepted(sample)
+            line: dict[str, Any] = {"id": self._names.name(sample.id), "row": row.number}
+            return {"accepted": line | ({"notes": notes} if notes else {})}
+        if verdict is None:
+            because = why[1].reason if why else row.rejections[0].reason
+            verdict = ("row", sample.rejected("row_rejected", because=because))
+        kind, rejection = verdict
+        summary.rejected(kind, rejection)
+        return {"rejected": _placed(rejection, row.number, kind)}
+
+
+def _placed(rejection: Rejection, number: int, kind: str = "") -> dict[str, Any]:
+    evidence = {"row": number} | ({"filter": kind} if kind else {}) | rejection.evidence
+    return rejection.model_copy(update={"evidence": evidence}).as_json()
+
+
+def clean(
+    rows: Iterable[Row], shape: Format, screen: Screen, into: Path, about: Mapping[str, Any], *,
+    wanted: Preference | None = None, overwrite: bool = False, progress: Callable[[Summary], None] = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Clean a dataset into a folder; return its summary.
+
+    Raises: ExportError for a folder that holds something else, and when the disk is full.
+    """
+    output, summary = Output(into, shape, overwrite=overwrite), Summary(about)
+    done = judged(rows, screen) if wanted is None else judged_by_preference(rows, screen, wanted, into)
+    output.write(done, summary, progress)
+    finished = summary.finished(screen.filters, into, shape)
+    output.finish(finished)
+    return finished
+
+
+def recipe_filters(data: Mapping[str, Any] | None, where: str = "recipe") -> list[Filter]:
+    """Return the filters of a recipe's plain data; the default set without one. Raises: RecipeError."""
+    if data is None:
+        return [build("filters", line, f"filters[{n}]") for n, line in enumerate(DEFAULT_SET)]
+    unknown = [key for key in data if key not in Recipe.model_fields and key != "mixture"]
+    if unknown:
+        raise RecipeError(f"{where}: {unknown[0]} is not an option{suggestion(unknown[0], Recipe.model_fields)}")
+    lines = data.get("filters")
+    if not isinstance(lines, list) or not lines:
+        raise RecipeError(f"{where}: filters is {lines!r}, expected a list of {{kind: NAME, ...}}")
+    try:
+        return [build("filters", line, f"filters[{n}]") for n, line in enumerate(lines)]
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error

@@ -1,0 +1,169 @@
+"""What a cleaned dataset's `summary.json` says: how much was dropped by whom, what hangs together, what was close.
+
+A person judges a threshold by the pairs just above and just below it; the recorded scores tell about how many rows a
+higher threshold would bring back (the exact set is a re-run: rows that come back may drop others).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instructgen.decisions import read_slots
+from instructgen.files import iter_rows
+from instructgen.filters import Filter
+from instructgen.filters.duplicates import Duplicates
+from instructgen.formats import Format
+from instructgen.formats.detect import read_row
+from instructgen.records import Rejection, Sample
+
+PAIRS = 5
+"""Borderline pairs shown on each side of a threshold, and largest clusters shown."""
+_STEP = 0.05  # width of the score classes
+_SHOWN = 400  # characters of a text in the summary
+
+
+class Pair(NamedTuple):
+    """Two samples that are nearly too close, or only just."""
+
+    score: float
+    kept: str
+    """Id of the kept one."""
+    other: str
+    """Id of the other."""
+    text: str
+    """The other's text, where it is known already."""
+
+
+class Summary:
+    """Counts while the rows go by; little is held per row: one number per kept sample with duplicates."""
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        self.about = dict(about)
+        self.rows = self.rows_kept = self.samples = 0
+        self.reasons: dict[str, Counter[str]] = {}
+        self.clusters: dict[str, Counter[str]] = {}
+        self._scores: dict[str, Counter[float]] = {}
+        self._above: dict[str, list[tuple[float, int, Pair]]] = {}
+
+    @property
+    def parsed(self) -> int:
+        """Samples, and pieces that could not become one: parsed = accepted + rejected."""
+        return self.samples + sum(counts.total() for counts in self.reasons.values())
+
+    def row(self, *, kept: bool) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.rows_kept += kept
+
+    def accepted(self, sample: Sample) -> None:
+        """Count a kept sample."""
+        self.samples += 1
+
+    def rejected(self, kind: str, rejection: Rejection) -> None:
+        """Count a rejection by filter and reason; remember its nearest neighbour and, if it was close, the pair."""
+        self.reasons.setdefault(kind, Counter())[rejection.reason] += 1
+        near = rejection.evidence.get("neighbours")
+        if not isinstance(near, list) or not near or not isinstance(near[0], dict):
+            return
+        kept, score = str(near[0]["id"]), near[0].get("score")
+        self.clusters.setdefault(kind, Counter())[kept] += 1
+        if isinstance(score, float) and rejection.sample is not None:
+            self._scores.setdefault(kind, Counter())[_class(score)] += 1
+            pair = Pair(score, kept, rejection.sample.id, _text(rejection.sample))
+            heap = self._above.setdefault(kind, [])
+            heapq.heappush(heap, (-score, -self.parsed, pair))  # the lowest scores stay, the oldest among equals
+            if len(heap) > PAIRS:
+                heapq.heappop(heap)
+
+    def finished(self, filters: Sequence[Filter], folder: Path, shape: Format) -> dict[str, Any]:
+        """Return the whole summary, with the texts of the pairs and clusters that it shows."""
+        below = {check.kind: _below(check) for check in filters if isinstance(check, Duplicates)}
+        above = {kind: [pair for _, _, pair in sorted(heap, reverse=True)] for kind, heap in self._above.items()}
+        largest = {kind: sizes.most_common(PAIRS) for kind, sizes in self.clusters.items()}
+        wanted = {
+            key for pairs in (*above.values(), *below.values()) for pair in pairs for key in (pair.kept, pair.other)
+        }
+        wanted |= {key for sizes in largest.values() for key, _ in sizes}
+        texts = _texts(wanted, folder, shape)
+        rejected = {kind: dict(counts.most_common()) for kind, counts in sorted(self.reasons.items())}
+        return self.about | {
+            "rows": {"read": self.rows, "kept": self.rows_kept},
+            "samples": {"parsed": self.parsed, "accepted": self.samples, "rejected": self.parsed - self.samples},
+            "rejected": rejected,
+            "clusters": {kind: _sizes(sizes, largest[kind], texts) for kind, sizes in self.clusters.items()},
+            "scores": {kind: _back(scores) for kind, scores in self._scores.items()},
+            "borderline": {
+                kind: {"dropped": _shown(above.get(kind, []), texts), "kept": _shown(below.get(kind, []), texts)}
+                for kind in sorted({*above, *below})
+                if above.get(kind) or below.get(kind)
+            },
+        }
+
+
+def _class(score: float) -> float:
+    return round(int(score / _STEP + 1e-9) * _STEP, 2)
+
+
+def _text(sample: Sample) -> str:
+    text = "\n".join(turn.text for turn in sample.turns)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _below(check: Duplicates) -> list[Pair]:
+    """Return the closest pairs among a sample of the kept ones, closest first."""
+    pairs = {frozenset((one, other)): Pair(score, one, other, "") for one, other, score in check.close_calls()}
+    return sorted(pairs.values(), key=lambda pair: (-pair.score, pair.kept))[:PAIRS]
+
+
+def _sizes(duplicates: Counter[str], largest: Iterable[tuple[str, int]], texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return how many clusters have which size (the kept one counts), and the largest."""
+    sizes = Counter(count + 1 for count in duplicates.values())
+    return {
+        "count": len(duplicates),
+        "sizes": {str(size): sizes[size] for size in sorted(sizes)},
+        "largest": [{"id": key, "size": count + 1, "text": texts.get(key, "")} for key, count in largest],
+    }
+
+
+def _back(scores: Counter[float]) -> dict[str, int]:
+    """Return threshold -> about how many dropped rows it would bring back: those that score below it."""
+    steps = sorted(scores)
+    return {
+        f"{step + _STEP:.2f}": sum(count for score, count in scores.items() if score <= step)
+        for step in steps
+        if step + _STEP <= 1
+    }
+
+
+def _shown(pairs: Iterable[Pair], texts: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"score": pair.score, "kept": {"id": pair.kept, "text": texts.get(pair.kept, "")},
+         "other": {"id": pair.other, "text": pair.text or texts.get(pair.other, "")}}
+        for pair in pairs
+    ]  # fmt: skip
+
+
+def _texts(wanted: set[str], folder: Path, shape: Format) -> dict[str, str]:
+    """Return the texts of kept samples by id: found in what was just written, not held in memory."""
+    if not wanted:
+        return {}
+    rows, kept, last = set[int](), -1, None  # places of wanted samples among the kept rows
+    for slot in read_slots(folder / "decisions.jsonl"):
+        for line in slot.lines:
+            accepted = line.get("accepted")
+            if accepted is None:
+                continue
+            kept += accepted["row"] != last
+            last = accepted["row"]
+            if accepted["id"] in wanted:
+                rows.add(kept)
+    texts: dict[str, str] = {}
+    for place, (number, row) in enumerate(shape.gather(iter_rows(folder / "kept.jsonl"))):
+        if place in rows:
+            made = read_row(number, row, shape)
+            texts |= {one.id: _text(one) for one in made if isinstance(one, Sample) and one.id in wanted}
+    return texts

@@ -1,0 +1,114 @@
+"""`instructgen clean`: filter and deduplicate an existing dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from instructgen.cli.shown import say, shown_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from instructgen.clean import Preference
+    from instructgen.clean_summary import Summary
+    from instructgen.filters import Filter
+
+
+def clean(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A run, a dataset (file or folder), or - for stdin.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder to write: kept.jsonl, decisions.jsonl, summary.json.")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Recipe with `filters`; default: the safe validators, without dedup.")
+    ] = "",
+    shape: Annotated[str, typer.Option("--from", help="Row shape of IN, instead of detecting it.")] = "",
+    keep: Annotated[
+        str, typer.Option("--keep", help="Which of several alike stays: first, longest, best or preferred.")
+    ] = "first",
+    score: Annotated[str, typer.Option("--score", help="For --keep best: the column with the score.")] = "score",
+    prefer: Annotated[
+        list[str] | None, typer.Option("--prefer", help="For --keep preferred: sources, best first; repeat.")
+    ] = None,
+    unsafe_code: Annotated[
+        bool, typer.Option("--unsafe-code", help="Let code in the data run without a sandbox.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Filter and deduplicate a dataset; kept rows stay as they are, dropped ones are explained."""
+    with shown_errors():
+        from instructgen.clean import preference, recipe_filters
+        from instructgen.recipe import read_recipe
+
+        data, path = read_recipe(recipe) if recipe else (None, Path())
+        filters = recipe_filters(data, str(path))
+        about = {"recipe": str(path) if recipe else "the default set", "keep": keep}
+        wanted = preference(keep, score, prefer or ())
+        done = cleaned(source, shape, filters, into, about, wanted, unsafe_code=unsafe_code, overwrite=overwrite)
+        tell(done, as_json=as_json)
+        say(f"Kept rows: {into / 'kept.jsonl'}")
+
+
+def cleaned(
+    source: str, shape: str, filters: Sequence[Filter], into: Path, about: dict[str, Any],
+    wanted: Preference | None = None, *, unsafe_code: bool = False, overwrite: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Open IN, clean it into a folder, return the summary. Raises: our errors."""
+    from instructgen.clean import Screen, rows_of
+    from instructgen.clean import clean as work
+    from instructgen.cli.inputs import open_rows
+    from instructgen.errors import ExportError
+    from instructgen.tools import tools
+
+    given = open_rows(source, shape, said=say)
+    if into.resolve() in (given.path.resolve(), *given.path.resolve().parents):
+        raise ExportError(f"{into} is or holds the input itself; choose another --into")
+    lent = tools(unsafe_code=unsafe_code)
+    screen = Screen([check.prepare(lent) for check in filters])
+    about = {"input": source, "format": given.format.name} | about
+    about["filters"] = [check.model_dump(mode="json", exclude_defaults=True) for check in filters]
+    rows = rows_of(given.rows, given.format, given.source, given.bad)
+    return work(rows, given.format, screen, into, about, wanted=wanted, overwrite=overwrite, progress=_progress)
+
+
+def _progress(summary: Summary) -> None:
+    say(f"{summary.rows:,} rows read, {summary.rows_kept:,} kept")
+
+
+def tell(summary: dict[str, Any], *, as_json: bool) -> None:
+    """Print a summary, for machines or for people."""
+    if as_json:
+        import orjson
+
+        typer.echo(orjson.dumps(summary).decode())
+        return
+    rows, samples = summary["rows"], summary["samples"]
+    typer.echo(f"{rows['read']:,} rows read, {rows['kept']:,} kept, {rows['read'] - rows['kept']:,} dropped")
+    typer.echo("{parsed:,} samples: {accepted:,} accepted, {rejected:,} rejected".format(**samples))
+    for kind, counts in summary["rejected"].items():
+        for reason, count in counts.items():
+            typer.echo(f"  {count:>9,}  {kind}: {reason}")
+    for kind, clusters in summary["clusters"].items():
+        sizes = ", ".join(f"{count} of {size}" for size, count in list(clusters["sizes"].items())[:8])
+        typer.echo(f"{kind}: {clusters['count']:,} clusters ({sizes}{', ...' if len(clusters['sizes']) > 8 else ''})")
+    for kind, back in summary["scores"].items():
+        steps = ", ".join(f"{count:,} at {threshold}" for threshold, count in back.items())
+        if steps:
+            typer.echo(f"{kind}: a higher threshold would bring back about {steps}")
+    for kind, sides in summary["borderline"].items():
+        _tell_pairs(f"{kind}: dropped, only just", sides["dropped"])
+        _tell_pairs(f"{kind}: kept, the closest of those looked at", sides["kept"])
+
+
+def _tell_pairs(title: str, pairs: list[dict[str, Any]]) -> None:
+    if pairs:
+        typer.echo(title)
+    for pair in pairs:
+        typer.echo(f"  {pair['score']:.3f}  {_line(pair['kept']['text'])}\n         {_line(pair['other']['text'])}")
+
+
+def _line(text: str) -> str:
+    whole = " ".join(text.split())
+    return whole if len(whole) <= 100 else f"{whole[:99]}…"
