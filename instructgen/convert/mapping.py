@@ -6,8 +6,9 @@ choose(pack, ["sentence", "stars"], rows, given={"text": "sentence", "label": "s
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as AnyMapping
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -287,8 +288,8 @@ def _name_classes(
     if role is None or role not in mapping.roles or mapping.pack.choices_field is not None:
         return
     path = mapping.roles[role]
-    seen = {spelled(at(path)(row)) for row in rows}
-    seen = {word for word in seen if word.lower() not in UNLABELLED}
+    found = Counter(spelled(at(path)(row)) for row in rows)
+    seen = Counter({word: count for word, count in found.items() if word.lower() not in UNLABELLED})
     if given:
         pairs = list(given.items())
         mapping.why[role] += ", named by --labels"
@@ -315,8 +316,10 @@ def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: 
         mapping.values.update({"False": mapping.values["0"], "True": mapping.values["1"]})
 
 
-def _numbers(seen: set[str], count: int) -> bool:
-    return all(word in ("True", "False") or (word.isdecimal() and int(word) < count) for word in seen)
+def _numbers(seen: Counter[str], count: int) -> bool:
+    """Tell whether the values are positions among `count` names, but for 1 in 20 at most: those will be rejected."""
+    right = sum(n for word, n in seen.items() if word in ("True", "False") or (word.isdecimal() and int(word) < count))
+    return right * 20 >= seen.total() * 19
 
 
 def _in_order(word: str) -> tuple[int, float, str]:
@@ -325,7 +328,7 @@ def _in_order(word: str) -> tuple[int, float, str]:
     return (0, number, word) if number is not None else (1, order.get(word.lower(), 0), word)
 
 
-def _require_names(task: str, path: str, seen: set[str]) -> None:
+def _require_names(task: str, path: str, seen: Collection[str]) -> None:
     shown = ", ".join(sorted(seen, key=_in_order)[:20])
     if not seen:
         raise DataError(f"column {path!r} holds no label in the rows looked at; choose another with --map label=COLUMN")
