@@ -72,6 +72,7 @@ class Breaker:
         self._open_until = now + rest
         return rest
 
-    def give_up(self) -> None:
-        """The endpoint will never answer us: open for good."""
-        self._broken_for_good = True
+    def give_up(self) -> bool:
+        """The endpoint will never answer us: open for good. Return True the first time."""
+        first, self._broken_for_good = not self._broken_for_good, True
+        return first

@@ -77,7 +77,9 @@ class OpenAIConnection:
             if self._elsewhere(tried, clock()):
                 self.ledger.retried += 1
                 continue
-            wait = outcome.wait if outcome.wait is not None else backoff(tried.failures, self._rng)
+            wait = backoff(tried.failures, self._rng)
+            if outcome.wait is not None:  # not at the same instant as all the others, and never in a tight loop
+                wait = max(wait, outcome.wait + backoff(1, self._rng))
             await self._sleep(wait, tried, route, request, clock())
             self.ledger.retried += 1
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MOST_ADAPTIVE = 64
-"""Requests in flight at most when neither concurrency nor limits are stated: twice what the default window feeds."""
+"""Requests in flight at most when no concurrency is stated: half of the default window."""
 
 
 def _is_url(value: str) -> str:
@@ -80,7 +80,7 @@ class OpenAITeacher(Teacher):
     most_concurrency: PositiveInt | None = Field(
         default=None,
         description="let the requests in flight grow from concurrency up to this while the endpoint keeps up; "
-        f"{MOST_ADAPTIVE} when neither concurrency nor limits are given",
+        f"{MOST_ADAPTIVE} when no concurrency is given",
     )
     requests_per_minute: PositiveInt | None = Field(default=None, description="never send more in any 60 s")
     tokens_per_minute: PositiveInt | None = Field(default=None, description="never use more in any 60 s")
@@ -109,11 +109,15 @@ class OpenAITeacher(Teacher):
     )
 
     @model_validator(mode="after")
-    def _adaptive_unless_limited(self) -> Self:
-        stated = {"concurrency", "most_concurrency", "requests_per_minute", "tokens_per_minute"}
-        if not stated & self.model_fields_set:
+    def _adaptive_unless_stated(self) -> Self:
+        if not {"concurrency", "most_concurrency"} & self.model_fields_set:
             self.__dict__["most_concurrency"] = MOST_ADAPTIVE
         return self
+
+    @property
+    def in_batches(self) -> bool:
+        """True in batch mode."""
+        return self.mode == "batch"
 
     @property
     def places(self) -> int:
@@ -223,6 +227,10 @@ class OpenAITeacher(Teacher):
             headers[name] = _expand(value, f"teacher.headers.{name}")
             if headers[name] != value:
                 secrets.append(headers[name])
+            if not (headers[name] + name).isprintable():
+                raise RecipeError(
+                    f"teacher.headers.{name!r} holds a line break or another character that no header can"
+                )
         proxy = _expand(options.proxy or self.proxy, "teacher.proxy") or environment_proxy(url)
         secrets += [part for address in (url, proxy or "") for part in secrets_of(address)]
         return Endpoint(

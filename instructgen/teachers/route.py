@@ -82,6 +82,8 @@ class Trouble:
     """Seconds that the endpoint asked for."""
     last: bool = False
     """True when no other try can help."""
+    hopeless: bool = False
+    """True when the endpoint will not answer any other request of ours either."""
 
 
 Outcome = Completion | Trouble | None
@@ -173,17 +175,18 @@ class Route:
 
     def _watch(self, outcome: Outcome, sent_at: float, now: float, *, probe: bool) -> None:
         """Tell the breaker how it went; it is the endpoint's health that counts, not ours."""
-        if isinstance(outcome, Trouble):
-            self.trouble = outcome
-        if isinstance(outcome, Trouble) and outcome.error is TeacherTransportError:
-            if rest := self.breaker.failed(sent_at, now, probe=probe):
-                self._ledger.outages += 1
-                words = self.endpoint.hide(outcome.words)
-                log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, words, rest)
-        elif isinstance(outcome, Trouble) and outcome.error is TeacherAuthError:
-            self.breaker.give_up()
-        elif self.breaker.went_well():
-            log.warning("%s: answers again", self.name)
+        if not isinstance(outcome, Trouble):
+            if self.breaker.went_well():
+                log.warning("%s: answers again", self.name)
+            return
+        self.trouble = outcome
+        words = self.endpoint.hide(outcome.words)
+        if outcome.hopeless:
+            if not self.alone and self.breaker.give_up():
+                log.warning("%s: given up (%s)", self.name, words)
+        elif outcome.error is TeacherTransportError and (rest := self.breaker.failed(sent_at, now, probe=probe)):
+            self._ledger.outages += 1
+            log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, words, rest)
 
     def _broken(self, broken: Broken, sent_at: float, now: float) -> Trouble:
         """Count a try without an HTTP answer."""
@@ -239,13 +242,15 @@ class Route:
         status = complaint.status
         words = f"HTTP {status}: {complaint.message}"
         if status in (401, 403):
-            return Trouble(words, TeacherAuthError, last=True)
+            return Trouble(words, TeacherAuthError, last=True, hopeless=True)
         if status == 407:
-            return Trouble(f"{words}, from the proxy: check teacher.proxy", TeacherTransportError, last=True)
+            return Trouble(
+                f"{words}, from the proxy: check teacher.proxy", TeacherTransportError, last=True, hopeless=True
+            )
         if 300 <= status < 400:
-            return Trouble(f"{words}, redirected to {reply.headers.get('Location')}", TeacherRefusedError, last=True)
+            words = f"{words}, redirected to {reply.headers.get('Location')}"
         if status not in RETRIED:
-            return Trouble(words, TeacherRefusedError, last=True)
+            return Trouble(words, TeacherRefusedError, last=True, hopeless=status < 400 or status == 404)
         error = TeacherRateError if status == 429 else TeacherTransportError
         if complaint.no_credit:
             return Trouble(words, error, last=True)

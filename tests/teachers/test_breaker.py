@@ -70,6 +70,7 @@ def test_late_failures_of_requests_in_flight_do_not_prolong_the_rest():
 def test_given_up_means_for_good():
     """An endpoint that does not know our key is not asked again."""
     breaker = Breaker()
-    breaker.give_up()
+    assert breaker.give_up()
+    assert not breaker.give_up()
 
     assert breaker.pause(1e9) == math.inf

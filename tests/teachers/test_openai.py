@@ -220,6 +220,11 @@ def test_wrong_options(options, words):
 def test_a_secret_header_comes_from_the_environment_and_stays_hidden(monkeypatch):
     """${NAME} keeps secrets out of recipes; an unset name is an error; the value is never shown."""
     teacher = OpenAITeacher(model="m", base_url="http://127.0.0.1:1/v1", headers={"api-key": "${AZURE_KEY}"})
+    monkeypatch.setenv("AZURE_KEY", f"{SECRET}\nX-Other: 1")
+    with pytest.raises(RecipeError, match="line break") as caught:
+        ask(teacher.base_url, asked(), headers=teacher.headers)
+    assert SECRET not in str(caught.value)
+    monkeypatch.delenv("AZURE_KEY")
     with pytest.raises(RecipeError, match=r"headers.api-key names \$\{AZURE_KEY\}"):
         ask(teacher.base_url, asked(), headers=teacher.headers)
     monkeypatch.setenv("AZURE_KEY", SECRET)
@@ -432,8 +437,8 @@ def test_without_limits_the_places_find_the_servers_capacity():
     assert ledger_of(connection).sent == server.bill.requests
 
 
-def test_places_grow_while_the_server_keeps_up_only_when_no_limit_is_stated():
-    """A stated concurrency is a limit like the others."""
+def test_places_grow_while_the_server_keeps_up_unless_a_concurrency_is_stated():
+    """A stated concurrency is a ceiling; else the number in flight finds its own."""
     with serve(faults=Faults(latency=0.01)) as server:
 
         async def run(**options):
@@ -442,7 +447,6 @@ def test_places_grow_while_the_server_keeps_up_only_when_no_limit_is_stated():
                 return connection.places, server.bill.most_in_flight
 
         assert asyncio.run(run(concurrency=8)) == (8, 8)
-        assert asyncio.run(run(requests_per_minute=10**6)) == (16, 16)
         places, most = asyncio.run(run())
         assert 24 < places <= 64
         assert most > 24
@@ -571,6 +575,27 @@ def test_a_key_that_is_refused_leaves_the_work_to_the_others(monkeypatch):
         assert ledger.sent < 70
         error = failure(TeacherAuthError, server.url, endpoints=[bad, bad])
         assert "BAD" in str(error)
+
+
+def test_an_endpoint_without_the_model_is_given_up_once(caplog):
+    """A 404 at one of two endpoints is met by those in flight, said once, and not sought again."""
+    with serve(faults=Faults(models=("other",))) as wrong, serve() as right:
+        endpoints = [{"base_url": wrong.url}, {"base_url": right.url}]
+        answers, _ = ask("", *(asked(number) for number in range(100)), endpoints=endpoints, concurrency=2)
+
+    assert len(answers) == right.bill.answers == 100
+    assert (
+        wrong.bill.requests <= 52
+    )  # all were queued at once, half of them here, and looked again when it was given up
+    assert caplog.text.count("given up (HTTP 404") == 1
+
+
+def test_retry_after_zero_is_no_tight_loop():
+    """A server that says "now" over and over is still asked with growing pauses."""
+    with serve(faults=Faults(too_many=1.0, retry_after=0, spared_after=10**9)) as server:
+        failure(TeacherRateError, server.url, deadline=2)
+
+    assert server.bill.requests < 20
 
 
 def test_a_throttled_endpoint_hands_over_to_the_others():
