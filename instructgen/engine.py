@@ -54,6 +54,8 @@ class Progress:
     """"stage/reason" -> count."""
     usage: dict[str, Usage] = field(default_factory=dict)
     """Model -> everything charged so far."""
+    steps: int = 0
+    """How many times in a row a slot of this sitting waited for answers, at most; judges wait once each."""
     spent: Usage = field(default_factory=Usage)
     """What the budget counts: usage without answers copied from another run."""
 
@@ -257,6 +259,7 @@ class Engine:
             else:
                 reply = await self._answers(ask, ledger, f"generate/{step}", asked)
                 step += 1
+        self.progress.steps = max(self.progress.steps, step + len(self._screening.judges))
         stamp = self._stamp(asked)
         return rejected + [candidate_of(item, stamp) for item in items]
 

@@ -92,3 +92,11 @@ def _totals(
 
 def _sum(slots: Sequence[SlotCost]) -> Usage:
     return sum((slot.usage for slot in slots), Usage())
+
+
+def waves(slots: float, window: int, steps: int) -> int:
+    """Return how many batches in a row a run in batch mode takes: each step of each window's slots is one wave.
+
+    Example: waves(500, 128, 3) -> 12; with window=512 it is 3
+    """
+    return -(-int(slots + 0.5) // window) * steps

@@ -1,6 +1,7 @@
 """Whole runs in batch mode: same store, same decisions as online, left and gone on with, killed at any moment."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from instructgen.cli.generate import batch_line
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
+from instructgen.forecast import waves
 from instructgen.generate import generate
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
+from instructgen.report import pilot_forecast
 from instructgen.run import Run
 from instructgen.teachers.openai import OpenAITeacher
 from tests.servers.batch_routes import BatchFaults, batches
@@ -170,3 +174,18 @@ def test_ctrl_c_leaves_at_once_and_the_next_sitting_goes_on(tmp_path, online):
 
         assert decisions(tmp_path / "left") == decisions(online)
         assert set(server.batches.billed.values()) == {1}
+
+
+def test_a_pilot_says_how_many_batches_follow_each_other(tmp_path):
+    """Three steps a window: invent, classify, instances; a wider window takes fewer."""
+    with serve(answer, extra=batches()) as server:
+        asked = recipe(server.url, target=400)
+        outcome = generate(asked, tmp_path / "pilot", pilot=10)
+        found = pilot_forecast(outcome.run, asked.teacher, outcome.seconds)
+
+    assert outcome.progress.steps == 3
+    assert waves(found.slots[0], WINDOW, 3) == 3 * math.ceil(round(found.slots[0]) / WINDOW)
+    assert (waves(500, 128, 3), waves(500, 512, 3), waves(1, 128, 1)) == (12, 3, 1)
+    line = batch_line(found, asked, outcome.progress.steps)
+    assert line.startswith(f"  batches in a row: {waves(found.slots[0], WINDOW, 3)} (")
+    assert f"window: {4 * WINDOW} takes {waves(found.slots[0], 4 * WINDOW, 3)}" in line

@@ -98,6 +98,8 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
         return False
     for line in forecast_lines(found, recipe):
         say(line)
+    if recipe.teacher.in_batches:
+        say(batch_line(found, recipe, outcome.progress.steps))
     return sys.stdin.isatty() and typer.confirm("Go on to the target?", err=True)
 
 
@@ -120,6 +122,19 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
     middle, low, high = found.seconds
     lines.append(f"  time: {duration(middle)} ({duration(low)} to {duration(high)}) at the pilot's pace")
     return lines
+
+
+def batch_line(found: Forecast, recipe: Recipe, steps: int) -> str:
+    """Say how many batches follow each other, and how a larger window changes that."""
+    from instructgen.forecast import waves
+
+    middle, low, high = (waves(slots, recipe.window, steps) for slots in found.slots)
+    line = f"  batches in a row: {middle} ({low} to {high}) with window {recipe.window}; each may take up to a day"
+    wider = recipe.window * 4
+    fewer = waves(found.slots[0], wider, steps)
+    if fewer < middle:
+        line += f". A new run with window: {wider} takes {fewer}; its prompts draw on older samples"
+    return line
 
 
 def teacher_option(named: str, base_url: str, concurrency: int) -> dict[str, Any]:

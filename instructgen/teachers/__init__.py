@@ -94,6 +94,11 @@ class Teacher(BaseModel):
         return False
 
     @property
+    def in_batches(self) -> bool:
+        """True when answers come hours later, a whole wave of requests at once."""
+        return False
+
+    @property
     def places(self) -> int:
         """How many requests the engine may have in flight; batch mode never lets it bind."""
         return self.concurrency

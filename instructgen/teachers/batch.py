@@ -133,7 +133,8 @@ class BatchTransport(Http):
         self._log.note(key=key, path=path, requests=sorted(lines))
         self._log.note(key=key, batch=await self._api.make(key, path, list(lines.values())))
         batch = self._log.sent[key]
-        log.info("batch %s: %d requests sent", batch.batch, len(lines))
+        log.warning("batch %s: %d requests sent; the run may be left (Ctrl-C) and gone on with later",
+                    batch.batch, len(lines))  # fmt: skip
         return batch
 
     # -- waiting for its end
@@ -297,11 +298,3 @@ def _stopped(state: Batch, answered: int) -> TeacherError:
             "take a smaller teacher.batch_size or window"
         )
     return TeacherRefusedError(f"batch {state.id} failed ({words}). Check teacher.model and the generator's parameters")
-
-
-def waves(slots: int, window: int, steps: int) -> int:
-    """Return how many batches in a row a run takes: each step of each window's slots is one wave.
-
-    Example: waves(500, 128, 3) -> 12; with window=512 it is 3
-    """
-    return -(-slots // window) * steps

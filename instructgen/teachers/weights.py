@@ -84,7 +84,7 @@ async def _turn(path: Path) -> AsyncIterator[None]:
             lock.__enter__()
         except RunError:
             if not said:
-                log.info("waiting for another process that fetches the model's weights")
+                log.warning("waiting for another process that fetches the model's weights")
                 said = True
             await asyncio.sleep(LOCK_POLL_SECONDS)
             continue
@@ -96,7 +96,7 @@ async def _turn(path: Path) -> AsyncIterator[None]:
 
 
 async def _fetch(path: Path) -> None:
-    log.info("fetching the weights of %s (%d MB, once) into %s", NAME, MEGABYTES, path.parent)
+    log.warning("fetching the weights of %s (%d MB, once) into %s", NAME, MEGABYTES, path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as folder:
         await _download(Path(folder))
         await asyncio.to_thread(_place, Path(folder), path)

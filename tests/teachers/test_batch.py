@@ -9,7 +9,6 @@ import pytest
 from instructgen.errors import RunError, TeacherAuthError, TeacherRateError, TeacherRefusedError, TeacherTransportError
 from instructgen.records import Params, Request, Turn
 from instructgen.teachers import Sitting
-from instructgen.teachers.batch import waves
 from instructgen.teachers.batch_log import NAME, BatchLog
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.prices import Price
@@ -326,8 +325,3 @@ def test_a_log_that_cannot_be_written_is_an_error_before_anything_is_sent(tmp_pa
         with pytest.raises((RunError, IsADirectoryError)):
             raise ask(teacher(server), [asked(1)], tmp_path)[0]
         assert server.batches.sent == []
-
-
-def test_the_number_of_waves():
-    """Steps of a flow, times windows."""
-    assert (waves(500, 128, 3), waves(500, 512, 3), waves(1, 128, 1)) == (12, 3, 1)
