@@ -75,7 +75,7 @@ def rows_of(
 ) -> Iterator[Row]:
     """Yield rows with their samples; `bad` is filled by the file reader with rows that it could not parse."""
     for number, row in shape.gather(rows):
-        while bad:
+        while bad and _row_number(bad[0]) < number:  # the first rows are read ahead, to detect the format
             yield _broken(bad.pop(0))
         made = list(read_row(number, row, shape, source))
         samples = [one for one in made if isinstance(one, Sample)]
@@ -87,8 +87,12 @@ def rows_of(
 
 
 def _broken(rejection: Rejection) -> Row:
+    return Row(_row_number(rejection), {}, [], [rejection])
+
+
+def _row_number(rejection: Rejection) -> int:
     number = rejection.evidence.get("row", 0)
-    return Row(number if isinstance(number, int) else 0, {}, [], [rejection])
+    return number if isinstance(number, int) else 0
 
 
 class Screen:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from instructgen.decisions import read_slots
 from instructgen.files import iter_rows
 from instructgen.filters import Filter
-from instructgen.filters.duplicates import Duplicates
+from instructgen.filters.duplicates import Compare, Duplicates, compared_text
 from instructgen.formats import Format
 from instructgen.formats.detect import read_row
 from instructgen.records import Rejection, Sample
@@ -34,8 +34,8 @@ class Pair(NamedTuple):
     """Id of the kept one."""
     other: str
     """Id of the other."""
-    text: str
-    """The other's text, where it is known already."""
+    sample: Sample | None = None
+    """The other, where it is at hand: a dropped one."""
 
 
 class Summary:
@@ -47,6 +47,7 @@ class Summary:
         self.reasons: dict[str, Counter[str]] = {}
         self.clusters: dict[str, Counter[str]] = {}
         self._scores: dict[str, Counter[float]] = {}
+        self._count = 0
         self._above: dict[str, list[tuple[float, int, Pair]]] = {}
 
     @property
@@ -73,9 +74,10 @@ class Summary:
         self.clusters.setdefault(kind, Counter())[kept] += 1
         if isinstance(score, float) and rejection.sample is not None:
             self._scores.setdefault(kind, Counter())[_class(score)] += 1
-            pair = Pair(score, kept, rejection.sample.id, _text(rejection.sample))
+            pair = Pair(score, kept, rejection.sample.id, rejection.sample)
+            self._count += 1
             heap = self._above.setdefault(kind, [])
-            heapq.heappush(heap, (-score, -self.parsed, pair))  # the lowest scores stay, the oldest among equals
+            heapq.heappush(heap, (-score, -self._count, pair))  # the lowest scores stay, the oldest among equals
             if len(heap) > PAIRS:
                 heapq.heappop(heap)
 
@@ -88,16 +90,21 @@ class Summary:
             key for pairs in (*above.values(), *below.values()) for pair in pairs for key in (pair.kept, pair.other)
         }
         wanted |= {key for sizes in largest.values() for key, _ in sizes}
-        texts = _texts(wanted, folder, shape)
+        samples = _samples(wanted, folder, shape)
+        compares = {check.kind: check.compare for check in filters if isinstance(check, Duplicates)}
+        texts = {kind: _Texts(samples, compares.get(kind, "conversation")) for kind in {*above, *below, *largest}}
         rejected = {kind: dict(counts.most_common()) for kind, counts in sorted(self.reasons.items())}
         return self.about | {
             "rows": {"read": self.rows, "kept": self.rows_kept},
             "samples": {"parsed": self.parsed, "accepted": self.samples, "rejected": self.parsed - self.samples},
             "rejected": rejected,
-            "clusters": {kind: _sizes(sizes, largest[kind], texts) for kind, sizes in self.clusters.items()},
+            "clusters": {kind: _sizes(sizes, largest[kind], texts[kind]) for kind, sizes in self.clusters.items()},
             "scores": {kind: _back(scores) for kind, scores in self._scores.items()},
             "borderline": {
-                kind: {"dropped": _shown(above.get(kind, []), texts), "kept": _shown(below.get(kind, []), texts)}
+                kind: {
+                    "dropped": [texts[kind].shown(pair) for pair in above.get(kind, [])],
+                    "kept": [texts[kind].shown(pair) for pair in below.get(kind, [])],
+                }
                 for kind in sorted({*above, *below})
                 if above.get(kind) or below.get(kind)
             },
@@ -108,24 +115,19 @@ def _class(score: float) -> float:
     return round(int(score / _STEP + 1e-9) * _STEP, 2)
 
 
-def _text(sample: Sample) -> str:
-    text = "\n".join(turn.text for turn in sample.turns)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-
-
 def _below(check: Duplicates) -> list[Pair]:
     """Return the closest pairs among a sample of the kept ones, closest first."""
-    pairs = {frozenset((one, other)): Pair(score, one, other, "") for one, other, score in check.close_calls()}
+    pairs = {frozenset((one, other)): Pair(score, one, other) for one, other, score in check.close_calls()}
     return sorted(pairs.values(), key=lambda pair: (-pair.score, pair.kept))[:PAIRS]
 
 
-def _sizes(duplicates: Counter[str], largest: Iterable[tuple[str, int]], texts: Mapping[str, str]) -> dict[str, Any]:
+def _sizes(duplicates: Counter[str], largest: Iterable[tuple[str, int]], texts: _Texts) -> dict[str, Any]:
     """Return how many clusters have which size (the kept one counts), and the largest."""
     sizes = Counter(count + 1 for count in duplicates.values())
     return {
         "count": len(duplicates),
         "sizes": {str(size): sizes[size] for size in sorted(sizes)},
-        "largest": [{"id": key, "size": count + 1, "text": texts.get(key, "")} for key, count in largest],
+        "largest": [{"id": key, "size": count + 1, "text": texts.of(key)} for key, count in largest],
     }
 
 
@@ -139,16 +141,29 @@ def _back(scores: Counter[float]) -> dict[str, int]:
     }
 
 
-def _shown(pairs: Iterable[Pair], texts: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {"score": pair.score, "kept": {"id": pair.kept, "text": texts.get(pair.kept, "")},
-         "other": {"id": pair.other, "text": pair.text or texts.get(pair.other, "")}}
-        for pair in pairs
-    ]  # fmt: skip
+class _Texts:
+    """The compared texts of samples, cut to a readable length."""
+
+    def __init__(self, samples: Mapping[str, Sample], compare: Compare) -> None:
+        self._samples, self._compare = samples, compare
+
+    def of(self, key: str, sample: Sample | None = None) -> str:
+        """Return the text of a sample, by id if it is not at hand; "" for one that is not among the kept rows."""
+        known = sample or self._samples.get(key)
+        text = compared_text(known, self._compare) if known else ""
+        return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+    def shown(self, pair: Pair) -> dict[str, Any]:
+        """Return a pair as the summary shows it."""
+        return {
+            "score": pair.score,
+            "kept": {"id": pair.kept, "text": self.of(pair.kept)},
+            "other": {"id": pair.other, "text": self.of(pair.other, pair.sample)},
+        }
 
 
-def _texts(wanted: set[str], folder: Path, shape: Format) -> dict[str, str]:
-    """Return the texts of kept samples by id: found in what was just written, not held in memory."""
+def _samples(wanted: set[str], folder: Path, shape: Format) -> dict[str, Sample]:
+    """Return kept samples by id: found in what was just written, not held in memory."""
     if not wanted:
         return {}
     rows, kept, last = set[int](), -1, None  # places of wanted samples among the kept rows
@@ -161,9 +176,9 @@ def _texts(wanted: set[str], folder: Path, shape: Format) -> dict[str, str]:
             last = accepted["row"]
             if accepted["id"] in wanted:
                 rows.add(kept)
-    texts: dict[str, str] = {}
+    found: dict[str, Sample] = {}
     for place, (number, row) in enumerate(shape.gather(iter_rows(folder / "kept.jsonl"))):
         if place in rows:
             made = read_row(number, row, shape)
-            texts |= {one.id: _text(one) for one in made if isinstance(one, Sample) and one.id in wanted}
-    return texts
+            found |= {one.id: one for one in made if isinstance(one, Sample) and one.id in wanted}
+    return found
