@@ -4,7 +4,8 @@ r"""Runs untrusted Python, bounded in time, memory, processes and output, withou
 
 With bubblewrap (`bwrap`), the code gets its own user, pid, network, ipc and mount namespaces: no network device but
 a loopback of its own, /usr and the interpreter read-only, an empty home and a small /tmp that vanish with it. What
-is watched from outside: wall time of the whole tree, the memory of all its processes together, their number.
+is watched from outside: wall time of the whole tree, the memory of all its processes together, their number (which
+the kernel limits too). Started by root, the code runs as a user of its own that owns nothing.
 What is not covered: bugs of the kernel, CPU time taken from others while it runs, and what can be read in /usr.
 Without bubblewrap the code is refused, unless the user has said `unsafe`: then only the limits hold, the code sees
 the network and every file that the user sees.
@@ -13,6 +14,8 @@ the network and every file that the user sees.
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +24,7 @@ import tempfile
 import time
 from contextlib import suppress
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Literal
 
@@ -33,15 +37,22 @@ Outcome = Literal["ok", "error", "time", "memory", "processes", "output", "netwo
 reached for something that is not there."""
 
 _POLL = 0.01
-"""Seconds between two looks at the tree: a fork bomb makes some dozens of processes meanwhile."""
+"""Seconds between two looks at the tree. A fork bomb doubles within a millisecond: the kernel's own limit stops it."""
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_INSIDE_TMP = "/tmp"  # noqa: S108 - of the sandbox, not of this machine
 _BOOT = """
-import resource, sys
-memory, size, cpu, path = (*map(int, sys.argv[1:4]), sys.argv[4])
+import os, resource, sys
+memory, size, cpu, processes, user, path = (*map(int, sys.argv[1:6]), sys.argv[6])
 resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+if processes:
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+if user:
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
 with open(path, encoding="utf-8") as file:
     code = compile(file.read(), "answer.py", "exec")
 sys.argv = ["answer.py"]
@@ -155,6 +166,8 @@ class Sandbox(BaseModel):
         limits = self.limits
         # An address space twice the tree's memory stops one huge allocation at once, before any page is touched.
         numbers = [2 * limits.megabytes * 2**20, limits.output_kilobytes * 1024, int(limits.seconds) + 1]
+        numbers.append(limits.processes + 1 if self.wrapped and _counts_alone() else 0)
+        numbers.append(next(_USERS) if self.wrapped and _is_root() else 0)
         python = [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", _BOOT, *map(str, numbers)]
         if not self.wrapped:
             return [*python, str(path)]
@@ -177,19 +190,31 @@ class Sandbox(BaseModel):
         return None, peak
 
 
+_USERS = cycle(range(61_000, 65_000))
+"""User ids for one run each, when started by root: above the ordinary ones, below `nobody`. A limit on processes
+counts by user, so two runs at once must not share one."""
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _counts_alone() -> bool:
+    """Tell whether a limit on processes counts those of this run alone: a user of its own, or Linux 5.14 and later,
+    which counts by user namespace. Elsewhere it would count all of the user's, and only the watch from outside holds.
+    """
+    release = [int(part) for part in re.findall(r"\d+", platform.release())[:2]]
+    return _is_root() or release >= [5, 14]
+
+
 def _namespaces(megabytes: int) -> list[str]:
     """Return bubblewrap's options: nothing is shared but /usr and the interpreter, read-only."""
-    options = [
-        "--unshare-all",
-        "--unshare-user",
-        "--uid",
-        "65534",
-        "--gid",
-        "65534",
-        "--cap-drop",
-        "ALL",
-        "--new-session",
-    ]
+    if _is_root():  # without a user namespace: there, the kernel would not limit root's processes
+        options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        options = ["--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+    options.append("--new-session")
     options += ["--die-with-parent", "--hostname", "sandbox", "--clearenv", "--setenv", "PATH", "/usr/bin"]
     options += ["--setenv", "HOME", "/home/nobody", "--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr"]
     for name in ("bin", "lib", "lib64", "sbin"):
@@ -200,10 +225,12 @@ def _namespaces(megabytes: int) -> list[str]:
             options += ["--ro-bind", str(source), str(source)]
     prefix = Path(sys.base_prefix).resolve()
     if not prefix.is_relative_to("/usr"):
+        for parent in reversed(prefix.parents[:-1]):  # empty, and open to whoever the code runs as
+            options += ["--perms", "0755", "--dir", str(parent)]
         options += ["--ro-bind", str(prefix), str(prefix)]
-    room = str(megabytes * 2**20)
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", room, "--tmpfs", "/tmp", "--dir", "/home/nobody"]  # noqa: S108
-    return [*options, "--dir", "/work", "--chdir", "/tmp"]  # noqa: S108 - inside the sandbox
+    options += ["--proc", "/proc", "--dev", "/dev", "--dir", "/home/nobody", "--dir", "/work"]
+    options += ["--size", str(megabytes * 2**20), "--perms", "1777", "--tmpfs", _INSIDE_TMP]
+    return [*options, "--chdir", _INSIDE_TMP]
 
 
 def tree(root: int) -> tuple[int, int]:
@@ -276,6 +303,8 @@ def _outcome(code: int, stderr: str, out: IO[bytes], limits: Limits) -> Outcome:
     size = out.seek(0, os.SEEK_END)
     if size >= limits.output_kilobytes * 1024 or "[Errno 27]" in last:  # EFBIG
         return "output"
+    if "BlockingIOError" in last or "can't start new thread" in last:
+        return "processes"
     if "MemoryError" in last or "Cannot allocate memory" in last:
         return "memory"
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
