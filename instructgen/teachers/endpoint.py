@@ -108,7 +108,7 @@ class OpenAIConnection:
             trouble = trouble or Trouble("nothing but failures", TeacherTransportError)
             raise self._error(trouble, tried, route, request)
         if trouble is not None:
-            log.info("%s: %s; asking again in %.1f s", route.name, route.endpoint.hide(trouble.words), wait)
+            log.info("%s: %s; asking again in %.1f s", route.name, trouble.words, wait)
         self.ledger.waited += wait
         in_order = not route.breaker.pause(now)
         self._asleep += in_order
@@ -124,7 +124,7 @@ class OpenAIConnection:
 
     def _error(self, trouble: Trouble, tried: _Tried, route: Route, request: Request) -> TeacherError:
         """Return the error that ends the run: who, what it said, what to do."""
-        words = route.endpoint.hide(trouble.words).rstrip(".")
+        words = trouble.words.rstrip(".")
         count = "" if trouble.last or tried.failures < 2 else f" in {tried.failures} tries"
         asked = f" (it asks to wait {trouble.wait:.0f} s)" if trouble.wait else ""
         return trouble.error(f"{route.name} gave no answer{count}: {words}{asked}. {_advice(trouble, route)}", request)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_NAME = re.compile(r"auth|key\b|token\b|secret|password|cookie", re.IGNORECASE)
+_ADVICE = "recipes are kept with runs and shared, so name an environment variable in its place"
 MOST_ADAPTIVE = 64
 """Requests in flight at most when no concurrency is stated: half of the default window."""
 
@@ -39,10 +42,20 @@ MOST_ADAPTIVE = 64
 def _is_url(value: str) -> str:
     if value and not re.match(r"https?://[^/\s]", value):
         raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
+    if urlsplit(value).password and not _VARIABLE.search(value):
+        raise ValueError(f"holds a password; {_ADVICE}: http://user:${{NAME}}@host")
     return value
 
 
+def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if _SECRET_NAME.search(name) and not _VARIABLE.search(value):
+            raise ValueError(f"{name!r} looks like a secret; {_ADVICE}: {name}: ${{NAME}}")
+    return headers
+
+
 Url = Annotated[str, AfterValidator(_is_url)]
+Headers = Annotated[dict[str, str], AfterValidator(_without_secrets)]
 
 
 class EndpointOptions(BaseModel):
@@ -55,7 +68,7 @@ class EndpointOptions(BaseModel):
     weight: PositiveFloat = Field(default=1.0, description="share of the requests, relative to the others")
     requests_per_minute: PositiveInt | None = None
     tokens_per_minute: PositiveInt | None = None
-    headers: dict[str, str] = {}
+    headers: Headers = {}
     proxy: Url = ""
 
 
@@ -86,7 +99,7 @@ class OpenAITeacher(Teacher):
     tokens_per_minute: PositiveInt | None = Field(default=None, description="never use more in any 60 s")
     timeout: PositiveFloat = Field(default=300.0, description="seconds for one try")
     deadline: PositiveFloat = Field(default=900.0, description="seconds that one request may be retried for")
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default={}, description="sent with every request; ${NAME} in a value is read from the environment"
     )
     proxy: Url = Field(default="", description="proxy URL; empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide")
@@ -215,7 +228,7 @@ class OpenAITeacher(Teacher):
         from instructgen.teachers.http import environment_proxy
         from instructgen.teachers.route import Endpoint
 
-        url = options.base_url or self.url
+        url = _expand(options.base_url or self.url, "teacher.base_url")
         key_env = options.api_key_env or self.api_key_env
         key = _key(key_env, url)
         headers = {"Content-Type": "application/json", "User-Agent": f"instructgen/{__version__}"}

@@ -29,7 +29,15 @@ from instructgen.teachers.limits import Pace, Places
 from instructgen.teachers.retry import RETRIED, asked_wait, spent_wait
 from instructgen.teachers.tokens import prompt_bound
 from instructgen.teachers.urls import OPENAI_HOST, host_of, joined, shown_url
-from instructgen.teachers.wire import CHAT_PATH, TEXT_PATH, Complaint, NotAnAnswer, complaint_of, completion_of
+from instructgen.teachers.wire import (
+    CHAT_PATH,
+    TEXT_PATH,
+    Complaint,
+    NotAnAnswer,
+    beginning,
+    complaint_of,
+    completion_of,
+)
 
 if TYPE_CHECKING:
     from instructgen.teachers.ledger import Ledger
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HIDDEN = "[hidden]"
 OVERLOADED = frozenset({429, 503, 529})
 """Statuses that say "too much at once", for which fewer requests are kept in flight."""
 UNSTATED_OUTPUT = 1024
@@ -68,8 +77,14 @@ class Endpoint:
     def hide(self, text: str) -> str:
         """Return text without the secrets: servers quote keys in their messages."""
         for secret in self.secrets:
-            text = text.replace(secret, "[hidden]")
+            text = text.replace(secret, HIDDEN)
         return text
+
+    def cleaned(self, body: bytes) -> bytes:
+        """Return the bytes of an error without the secrets, before they are cut to length."""
+        for secret in self.secrets:
+            body = body.replace(secret.encode(), HIDDEN.encode())
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class Trouble:
     """Why a try did not end in an outcome, and whether another may."""
 
     words: str
+    """What was said, without our secrets."""
     error: type[TeacherError]
     wait: float | None = None
     """Seconds that the endpoint asked for."""
@@ -180,13 +196,12 @@ class Route:
                 log.warning("%s: answers again", self.name)
             return
         self.trouble = outcome
-        words = self.endpoint.hide(outcome.words)
         if outcome.hopeless:
             if not self.alone and self.breaker.give_up():
-                log.warning("%s: given up (%s)", self.name, words)
+                log.warning("%s: given up (%s)", self.name, outcome.words)
         elif outcome.error is TeacherTransportError and (rest := self.breaker.failed(sent_at, now, probe=probe)):
             self._ledger.outages += 1
-            log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, words, rest)
+            log.warning("%s: nothing but failures (%s); left alone for %.0f s", self.name, outcome.words, rest)
 
     def _broken(self, broken: Broken, sent_at: float, now: float) -> Trouble:
         """Count a try without an HTTP answer."""
@@ -197,20 +212,22 @@ class Route:
             self.places.overloaded(sent_at, now)
             count = self._ledger.timed_out
             log.log(_loudness(count), "%s: %s; it may have been billed (%d so far)", self.name, broken, count)
-        return Trouble(str(broken), TeacherTransportError)
+        return Trouble(self.endpoint.hide(str(broken)), TeacherTransportError)
 
     def _judge(self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float) -> Outcome:
         """Tell an outcome of the request from trouble."""
         if reply.status >= 300:
-            complaint = complaint_of(reply.status, reply.body)
+            complaint = complaint_of(reply.status, self.endpoint.cleaned(reply.body))
             return self._complained(key, body, complaint, reply, sent_at)
         try:
             read = completion_of(request, key, reply.body)
-        except NotAnAnswer as error:
+        except NotAnAnswer:
             self._ledger.failed += 1
             self._ledger.possibly_billed += 1
-            return Trouble(f"the answer cannot be read: {error}", TeacherTransportError)
+            words = beginning(self.endpoint.cleaned(reply.body))
+            return Trouble(f"the answer cannot be read, it is or begins with {words}", TeacherTransportError)
         if isinstance(read, Complaint):
+            read = read._replace(message=self.endpoint.hide(read.message))
             return self._complained(key, body, read, reply, sent_at)
         self._ledger.answered += 1
         self.places.went_well()
@@ -225,12 +242,12 @@ class Route:
         own_outcome = status not in RETRIED or status == 500  # llama.cpp has said "too long" with 500
         if own_outcome and (refusal := complaint.refusal):
             self._ledger.refused += 1
-            words = self.endpoint.hide(complaint.message)
-            return Completion(request=key, finish="refused", refusal=refusal, message=words, usage=Usage(requests=1))
+            usage = Usage(requests=1)
+            return Completion(request=key, finish="refused", refusal=refusal, message=complaint.message, usage=usage)
         if status in (400, 422, 501) and (lesson := self._shape.learn(complaint, body)) is not None:
             self._ledger.adapted += 1
             if lesson:
-                log.warning("%s %s", self.name, self.endpoint.hide(lesson))
+                log.warning("%s %s", self.name, lesson)
             return None
         if status == 429:
             self._ledger.throttled += 1
@@ -248,7 +265,7 @@ class Route:
                 f"{words}, from the proxy: check teacher.proxy", TeacherTransportError, last=True, hopeless=True
             )
         if 300 <= status < 400:
-            words = f"{words}, redirected to {reply.headers.get('Location')}"
+            words = f"{words}, redirected to {shown_url(reply.headers.get('Location', 'nowhere'))}"
         if status not in RETRIED:
             return Trouble(words, TeacherRefusedError, last=True, hopeless=status < 400 or status == 404)
         error = TeacherRateError if status == 429 else TeacherTransportError

@@ -209,7 +209,9 @@ def test_an_endpoint_that_never_answered_is_not_waited_for_as_long(monkeypatch):
     ("options", "words"),
     [({"base_url": "127.0.0.1:8000"}, "expected a URL"), ({"model": ""}, "at least 1"),
      ({"concurrency": 0}, "greater than 0"), ({"temprature": 1}, "temprature"),
-     ({"endpoints": [{"base_url": "ftp://x"}]}, "expected a URL")],
+     ({"endpoints": [{"base_url": "ftp://x"}]}, "expected a URL"),
+     ({"base_url": "http://me:hush@host/v1"}, r"holds a password.*\$\{NAME\}"),
+     ({"headers": {"x-api-key": "sk-1"}}, "'x-api-key' looks like a secret")],
 )  # fmt: skip
 def test_wrong_options(options, words):
     """Options are checked when the recipe is read."""
@@ -234,9 +236,11 @@ def test_a_secret_header_comes_from_the_environment_and_stays_hidden(monkeypatch
     assert SECRET not in repr(endpoint) + endpoint.hide(f"bad {SECRET}") + teacher.model_dump_json()
 
 
-def test_credentials_in_the_address_are_not_shown():
+def test_credentials_in_the_address_are_not_shown(monkeypatch):
     """User, password and query of a base URL can be secrets."""
-    error = failure(TeacherTransportError, f"http://me:{SECRET}@127.0.0.1:9/v1?key={SECRET}", deadline=0.1)
+    monkeypatch.setenv("PASSWORD", SECRET)
+    url = "http://me:${PASSWORD}@127.0.0.1:9/v1?key=${PASSWORD}"
+    error = failure(TeacherTransportError, url, deadline=0.1)
 
     assert SECRET not in str(error)
     assert "http://127.0.0.1:9/v1" in str(error)

@@ -97,10 +97,11 @@ def test_the_environments_proxy_is_used_and_can_be_excepted(monkeypatch):
         assert len(through.seen) == 1
 
 
-def test_a_proxy_that_refuses_us_is_told_without_its_password():
+def test_a_proxy_that_refuses_us_is_told_without_its_password(monkeypatch):
     """407 is an error in the end, and the proxy's credentials are not in it."""
+    monkeypatch.setenv("PROXY_PASSWORD", SECRET)
     with serve() as server, proxy("me", "right") as through, pytest.raises(TeacherTransportError) as caught:
-        ask(server.url.replace("http:", "https:"), proxy=through.url.replace("right", SECRET))
+        ask(server.url.replace("http:", "https:"), proxy=through.url.replace("right", "${PROXY_PASSWORD}"))
 
     assert "407" in str(caught.value)
     assert SECRET not in str(caught.value)

@@ -1,0 +1,137 @@
+"""Keys never appear in logs, errors, tracebacks or run directories: a marker is looked for everywhere."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import traceback
+
+import pytest
+from aiohttp import web
+
+from instructgen.errors import TeacherError
+from instructgen.records import Request, Turn
+from instructgen.teachers.openai import OpenAITeacher
+from tests.servers.faults import Faults
+from tests.servers.openai_server import serve
+from tests.servers.practice_answers import answer
+from tests.servers.proxy import proxy
+
+MARKER = "marker-d41d8cd98f"
+KEY, TOKEN, PASSWORD = f"sk-{MARKER}", f"token-{MARKER}", f"pass-{MARKER}"
+
+RECIPE = """
+seed: 3
+target: 12
+teacher:
+  kind: openai
+  model: practice
+  base_url: {url}
+  deadline: {deadline}
+  timeout: 2
+  headers: {{x-team-token: "${{TEAM_TOKEN}}"}}
+  proxy: "{proxy}"
+generator: {{kind: self_instruct}}
+window: 4
+filters: [{{kind: instruction_rules}}, {{kind: instance_rules}}, {{kind: rouge}}]
+"""
+WEATHER = Faults(
+    seed=5,
+    key=KEY,
+    too_many=0.1,
+    server_error=0.1,
+    reset=0.05,
+    html=0.05,
+    truncated=0.05,
+    refused=("presence_penalty",),
+)
+
+
+def command(*words, cwd):
+    """Run instructgen with all secrets in its environment. Returns (exit code, all that it said)."""
+    environment = os.environ | {"OPENAI_API_KEY": KEY, "TEAM_TOKEN": TOKEN, "PROXY_PASSWORD": PASSWORD}
+    done = subprocess.run(
+        [sys.executable, "-m", "instructgen", *words],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def assert_nowhere(folder, *said):
+    """The marker is in no file of the folder, whatever its kind, and in nothing that was said."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if MARKER.encode() in path.read_bytes()] == []
+    assert MARKER not in "".join(said)
+
+
+def test_a_run_in_bad_weather_leaves_no_secret_behind(tmp_path):
+    """Key, header and proxy password stay in the environment: not in the run, its log, the report or the data set."""
+    with serve(answer=answer, faults=WEATHER) as server, proxy("me", PASSWORD) as through:
+        through_url = through.url.replace(PASSWORD, "${PROXY_PASSWORD}")
+        (tmp_path / "recipe.yaml").write_text(RECIPE.format(url=server.url, deadline=60, proxy=through_url))
+        code, said = command("generate", "recipe.yaml", "--into", "run", "--verbose", cwd=tmp_path)
+
+        assert code == 0, said
+        assert server.bill.statuses["429"] + server.bill.statuses["500"] > 0
+        assert len(through.seen) == server.bill.requests
+    assert (tmp_path / "run/run.log").stat().st_size
+    _, report = command("report", "run", cwd=tmp_path)
+    _, exported = command("export", "run", "--into", "data", cwd=tmp_path)
+    assert_nowhere(tmp_path, said, report, exported)
+
+
+@pytest.mark.parametrize("fault", [{"key": "another"}, {"models": ("another",)}, {"html": 1.0, "spared_after": 10**9}])
+def test_a_run_that_fails_tells_no_secret(tmp_path, fault):
+    """A server that quotes the wrong key, one without the model, one that speaks HTML: one message, no secret."""
+    with serve(answer=answer, faults=Faults(**fault)) as server:
+        (tmp_path / "recipe.yaml").write_text(RECIPE.format(url=server.url, deadline=0.5, proxy=""))
+        code, said = command("generate", "recipe.yaml", "--into", "run", "--verbose", cwd=tmp_path)
+
+    assert code == 1
+    assert server.url in said
+    assert "Traceback" not in said
+    assert_nowhere(tmp_path, said)
+
+
+ECHOES = {
+    "in an error": lambda headers: web.json_response({"error": {"message": f"you sent {headers}"}}, status=400),
+    "cut to length": lambda headers: web.Response(text="x" * 180 + f"{headers}", status=404),
+    "in a page": lambda headers: web.Response(text=f"<html>{headers}</html>"),
+    "in a 200": lambda headers: web.json_response({"error": {"message": f"{headers}", "code": 403}}),
+    "in a refusal": lambda headers: web.json_response(
+        {"error": {"message": f"{headers}", "code": "content_filter"}}, status=400),
+    "in a redirect": lambda headers: web.Response(
+        status=302, headers={"Location": f"http://x/?key={headers['Authorization']}"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ECHOES)
+def test_a_server_that_echoes_our_headers_teaches_nobody_the_key(how, monkeypatch, caplog):
+    """Whatever way a server quotes the headers back, neither error, log, outcome nor traceback with locals has it."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TEAM_TOKEN", TOKEN)
+    caplog.set_level("DEBUG")
+
+    async def echo(request):
+        return ECHOES[how](dict(request.headers))
+
+    async def run(url):
+        headers = {"x-team-token": "${TEAM_TOKEN}"}
+        teacher = OpenAITeacher(model="m", base_url=url, deadline=0.2, headers=headers)
+        async with teacher.connect() as connection:
+            return await connection.complete(Request(messages=(Turn(role="user", content="Hi"),), model="m"))
+
+    with serve(extra=lambda server: server.app.router.add_post("/echo/chat/completions", echo)) as server:
+        try:
+            said = repr(asyncio.run(run(server.url.replace("/v1", "/echo"))))
+        except TeacherError as error:
+            told = traceback.TracebackException.from_exception(error, capture_locals=True)
+            said = "".join(told.format())
+
+    assert said
+    assert MARKER not in said + caplog.text
