@@ -171,7 +171,7 @@ class BatchTransport(Http):
             await asyncio.sleep(self._poll)
             state = await self._api.look(batch.batch)
             done = state.request_counts.completed if state.request_counts else 0
-            log.info("batch %s: %s, %d of %d answered", batch.batch, state.status, done, len(batch.requests))
+            log.info("batch %s: %s, %d of %d answered", batch.batch, state.status, done, batch.requests)
         heard_before = batch.ended
         if not heard_before:
             self._log.note(key=batch.key, ended=state.status)

@@ -28,8 +28,8 @@ class Sent:
     key: str
     path: str
     """Where each of its requests goes, e.g. /v1/chat/completions."""
-    requests: frozenset[str]
-    """Hashes of the requests in it."""
+    requests: int
+    """How many requests are in it."""
     batch: str = ""
     """The provider's name for it; "" = not known to have been made."""
     ended: str = ""
@@ -42,6 +42,8 @@ class BatchLog:
 
     folder: Path | None = None
     sent: dict[str, Sent] = field(default_factory=dict)
+    _last: dict[str, str] = field(default_factory=dict)
+    """Request -> key of the batch that it went out in last."""
 
     def __post_init__(self) -> None:
         """Read what earlier sittings have noted. Raises: RunError for a file that is damaged before its last line."""
@@ -64,7 +66,8 @@ class BatchLog:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "requests" in line:
-            self.sent[line["key"]] = Sent(line["key"], line["path"], frozenset(line["requests"]))
+            self.sent[line["key"]] = Sent(line["key"], line["path"], len(line["requests"]))
+            self._last.update(dict.fromkeys(line["requests"], line["key"]))
         elif "batch" in line:
             self.sent[line["key"]].batch = line["batch"]
         else:
@@ -86,7 +89,7 @@ class BatchLog:
 
     def newest(self, request: str) -> Sent | None:
         """Return the batch that a request went out in last."""
-        return next((sent for sent in reversed(self.sent.values()) if request in sent.requests), None)
+        return self.sent[self._last[request]] if request in self._last else None
 
     @property
     def open(self) -> list[Sent]:
@@ -96,4 +99,4 @@ class BatchLog:
     @property
     def requests(self) -> int:
         """How many different requests ever went out in a batch."""
-        return len(frozenset[str]().union(*(sent.requests for sent in self.sent.values())))
+        return len(self._last)
