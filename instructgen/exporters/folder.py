@@ -1,7 +1,7 @@
 """Samples -> a Hugging Face folder, in one pass and bounded memory.
 
     README.md                                the card
-    dataset_info.json, axolotl.yaml          for LLaMA-Factory and Axolotl, where they read one of the configs
+    dataset_info.json, axolotl/alpaca.yaml   for LLaMA-Factory and Axolotl, where they read one of the configs
     croissant.json                           the dataset described for machines
     alpaca/train-00000-of-00001.parquet      one config per format: its columns plus id and provenance
     jsonl/alpaca-train.jsonl                 the format's own keys alone, for trainers
@@ -40,7 +40,7 @@ __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
 MANIFEST = "manifest.json"
 WORKING = ".partial"
 BATCH = 1_000
-_OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|axolotl\.yaml|croissant\.json")
+_OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
 
 def export(
@@ -85,7 +85,7 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
         left_out={name: dict(sorted(reasons.items())) for name, reasons in made.left_out.items() if reasons},
         withheld=dict(sorted(made.withheld.items())),
         examples=made.examples,
-        trainers=trainers.snippets(list(rows)),
+        trainers=trainers.snippets(rows),
         licence=licence,
         context=options.context,
         tokenizer=options.tokenizer,
@@ -118,13 +118,9 @@ def _old_card(into: Path) -> str:
 def _describe(working: Path, rows: Mapping[str, Mapping[str, int]], crumb: dict[str, Any]) -> list[Path]:
     """Write the trainers' files and the Croissant description; return their paths."""
     texts = {"croissant.json": json.dumps(crumb, ensure_ascii=False, indent=2) + "\n"}
-    info = trainers.dataset_info(rows)
-    if info:
-        texts["dataset_info.json"] = json.dumps(info, indent=2) + "\n"
-    stanza = trainers.axolotl_stanza(rows)
-    if stanza:
-        texts["axolotl.yaml"] = stanza
+    texts |= trainers.trainer_files(rows)
     for name, text in texts.items():
+        (working / name).parent.mkdir(exist_ok=True)
         (working / name).write_text(text, encoding="utf-8")
     return [working / name for name in texts]
 

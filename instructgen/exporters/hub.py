@@ -36,7 +36,7 @@ ATTEMPTS = 6
 FIRST_PAUSE = 1.0
 """Seconds before the second attempt; doubled each time."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-_DATA = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|axolotl\.yaml|croissant\.json")
+_DATA = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 """Paths that an export writes beside card and manifest."""
 
 

@@ -1,49 +1,50 @@
 """Files and snippets with which trainers load an exported folder without a hand edit.
 
-dataset_info.json    LLaMA-Factory: `dataset_dir` is the folder, the dataset's name is <config>_<split>
-axolotl.yaml         a `datasets:` stanza to paste, per config
+dataset_info.json       LLaMA-Factory: `dataset_dir` is the folder, the dataset's name is <config>_<split>
+axolotl/<config>.yaml   what to paste into a config of Axolotl that is run in the folder
+snippets                the card's section: Python for TRL and torchtune, a line each for the other two
+
+A config that is not in a trainer's table is one that it has no reader for, or would read with a loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
+
+Rows = Mapping[str, Mapping[str, int]]
+"""Config -> split -> rows."""
 
 ROLE_TAGS = {
     "role_tag": "role", "content_tag": "content",
     "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
 }  # fmt: skip
 """LLaMA-Factory: `formatting: openai` would add its own system text, so messages go as sharegpt with role tags."""
-_CHAT = {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": ROLE_TAGS}
-_ALPACA = {"columns": {"prompt": "instruction", "query": "input", "response": "output"}}
+SPEAKER_TAGS = {
+    "role_tag": "from", "content_tag": "value",
+    "user_tag": "human", "assistant_tag": "gpt", "system_tag": "system",
+}  # fmt: skip
+"""Without `system_tag` LLaMA-Factory skips every conversation that opens with a system message."""
 LLAMAFACTORY: dict[str, dict[str, Any]] = {
-    "alpaca": _ALPACA,
+    "alpaca": {"columns": {"prompt": "instruction", "query": "input", "response": "output"}},
     "dolly": {"columns": {"prompt": "instruction", "query": "context", "response": "response"}},
     "flan": {"columns": {"prompt": "inputs", "response": "targets"}},
     "prompt_completion": {"columns": {"prompt": "prompt", "response": "completion"}},
-    "messages": _CHAT,
-    "sharegpt": {
-        "formatting": "sharegpt",
-        "columns": {"messages": "conversations"},
-        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
-                 "system_tag": "system"},
-    },
+    "messages": {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": ROLE_TAGS},
+    "sharegpt": {"formatting": "sharegpt", "columns": {"messages": "conversations"}, "tags": SPEAKER_TAGS},
     "llava": {
         "formatting": "sharegpt",
         "columns": {"messages": "conversations", "images": "image"},
-        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"},
+        "tags": SPEAKER_TAGS,
     },
     "preference_text": {"ranking": True, "columns": {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}},
     "text": {"columns": {"prompt": "text"}},
 }  # fmt: skip
-"""Config -> its entry without the file name. Shapes that LLaMA-Factory has no reader for are absent."""
-_TURNS = {
-    "type": "chat_template",
-    "roles_to_train": ["assistant"],
-    "train_on_eos": "turn",
-}
+"""Config -> its entry without the file name."""
+_TURNS = {"type": "chat_template", "roles_to_train": ["assistant"], "train_on_eos": "turn"}
 AXOLOTL: dict[str, dict[str, Any]] = {
     "alpaca": {"type": "alpaca"},
     "text": {"type": "completion", "field": "text"},
@@ -55,94 +56,125 @@ AXOLOTL: dict[str, dict[str, Any]] = {
         "message_property_mappings": {"role": "from", "content": "value"},
         "roles": {"user": ["human"], "assistant": ["gpt"], "system": ["system"]},
     },
-    "preference": {
-        "type": "chat_template.argilla_chat", "field_messages": "prompt",
-        "field_chosen": "chosen", "field_rejected": "rejected",
-    },
-}  # fmt: skip
-TORCHTUNE = {
-    "alpaca": "alpaca_dataset",
-    "messages": "chat_dataset, conversation_column='messages', conversation_style='openai'",
-    "sharegpt": "chat_dataset, conversation_column='conversations', conversation_style='sharegpt'",
-    "preference_implicit": "preference_dataset",
+    "preference": {"type": "chat_template.default", "field_messages": "prompt"},
+    "preference_text": {"type": "chat_template.default", "field_messages": "prompt"},
+    "preference_implicit": {"type": "chat_template.argilla_chat"},
+    "stepwise": {"type": "stepwise_supervised"},
 }
+"""Config -> its entry of `datasets:` without the file name.
+
+`argilla_chat` takes the prompt from `chosen`, so it reads whole chats only; pairs with a prompt apart need `default`.
+"""
+AXOLOTL_MODE: dict[str, dict[str, Any]] = {
+    "preference": {"rl": "dpo"},
+    "preference_text": {"rl": "dpo"},
+    "preference_implicit": {"rl": "dpo"},
+    "stepwise": {"process_reward_model": True},
+}
+"""Config -> top-level keys that choose the kind of training its rows are for."""
+TRL: dict[str, tuple[str, list[str]]] = {
+    "messages": ("SFTTrainer", ["messages"]),
+    "openai": ("SFTTrainer", ["messages", "tools"]),
+    "prompt_completion": ("SFTTrainer", ["prompt", "completion"]),
+    "prompt_completion_chat": ("SFTTrainer", ["prompt", "completion"]),
+    "text": ("SFTTrainer", ["text"]),
+    "preference": ("DPOTrainer", ["prompt", "chosen", "rejected"]),
+    "preference_implicit": ("DPOTrainer", ["chosen", "rejected"]),
+    "preference_text": ("DPOTrainer", ["prompt", "chosen", "rejected"]),
+    "unpaired": ("KTOTrainer", ["prompt", "completion", "label"]),
+}
+"""Config -> trainer and the columns that it looks at."""
+TORCHTUNE: dict[str, tuple[str, dict[str, Any]]] = {
+    "alpaca": ("alpaca_dataset", {}),
+    "messages": ("chat_dataset", {"conversation_column": "messages", "conversation_style": "openai"}),
+    "sharegpt": ("chat_dataset", {"conversation_column": "conversations", "conversation_style": "sharegpt"}),
+    "prompt_completion": ("instruct_dataset", {"column_map": {"input": "prompt", "output": "completion"}}),
+    "flan": ("instruct_dataset", {"column_map": {"input": "inputs", "output": "targets"}}),
+    "text": ("text_completion_dataset", {"column": "text"}),
+    "preference_implicit": ("preference_dataset", {}),
+}
+"""Config -> builder and its options. It knows no tools, so "openai" is absent; pairs must be whole chats."""
 
 
-def dataset_info(rows: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Any]]:
+def trainer_files(rows: Rows) -> dict[str, str]:
+    """Return path in the folder -> text of the trainers' files."""
+    info = dataset_info(rows)
+    texts = {"dataset_info.json": json.dumps(info, indent=2) + "\n"} if info else {}
+    return texts | {
+        f"axolotl/{config}.yaml": axolotl_config(config, rows[config]) for config in rows if config in AXOLOTL
+    }
+
+
+def dataset_info(rows: Rows) -> dict[str, dict[str, Any]]:
     """Return LLaMA-Factory's `dataset_info.json` for configs with their splits; {} when it reads none of them.
 
     Example: dataset_info({"alpaca": {"train": 9}})["alpaca_train"]["file_name"] -> "jsonl/alpaca-train.jsonl"
     """
     return {
-        f"{config}_{split}": {"file_name": f"jsonl/{config}-{split}.jsonl", **LLAMAFACTORY[config]}
+        f"{config}_{split}": {"file_name": _jsonl(config, split), **LLAMAFACTORY[config]}
         for config, splits in rows.items()
         if config in LLAMAFACTORY
         for split in splits
     }
 
 
-def axolotl_stanza(rows: Mapping[str, Mapping[str, int]]) -> str:
-    """Return a YAML `datasets:` stanza for Axolotl, "" when it reads none of the configs."""
-    stanzas = [
-        {"path": f"jsonl/{config}-{next(iter(splits))}.jsonl", "ds_type": "json", **AXOLOTL[config]}
-        for config, splits in rows.items()
-        if config in AXOLOTL
-    ]
-    return yaml.safe_dump({"datasets": stanzas}, sort_keys=False) if stanzas else ""
+def axolotl_config(config: str, splits: Mapping[str, int]) -> str:
+    """Return the part of an Axolotl config that trains on a config of ours, as YAML."""
+    entry = {"path": _jsonl(config, _training(splits)), "ds_type": "json", **AXOLOTL[config]}
+    return yaml.safe_dump({**AXOLOTL_MODE.get(config, {}), "datasets": [entry]}, sort_keys=False)
 
 
-def snippets(configs: Sequence[str]) -> str:
+def snippets(rows: Rows) -> str:
     """Return the card's section on the trainers that read the configs; "" when none does."""
-    made = [make(configs) for make in (_trl, _torchtune, _llamafactory, _axolotl)]
-    told = [text for text in made if text]
-    return "\n\n".join(["## Training on it", *told]) if told else ""
+    made = [told for make in (_trl, _torchtune, _llamafactory, _axolotl) if (told := make(rows))]
+    return "\n\n".join(["## Training on it", *made]) if made else ""
 
 
-def _first(configs: Sequence[str], known: Sequence[str] | Mapping[str, Any]) -> str:
-    return next((config for config in configs if config in known), "")
+def _jsonl(config: str, split: str) -> str:
+    return f"jsonl/{config}-{split}.jsonl"
 
 
-def _trl(configs: Sequence[str]) -> str:
-    pairs = _first(configs, ("preference", "preference_implicit", "preference_text"))
-    plain = _first(configs, ("messages", "prompt_completion_chat", "prompt_completion", "text"))
-    config, trainer = (pairs, "DPOTrainer") if pairs else (plain, "SFTTrainer")
-    if not config:
-        return ""
+def _training(splits: Mapping[str, int]) -> str:
+    """Return the split to train on: a tiny export may have no row in `train`."""
+    return "train" if "train" in splits or not splits else next(iter(splits))
+
+
+def _trl(rows: Rows) -> str:
+    blocks = []
+    for config in (config for config in rows if config in TRL):
+        trainer, columns = TRL[config]
+        load = f'load_dataset("PATH_OR_NAME", "{config}", split="{_training(rows[config])}")'
+        blocks.append(
+            f"from datasets import load_dataset\nfrom trl import {trainer}\n\n"
+            f"data = {load}.select_columns({json.dumps(columns)})\n"
+            f"{trainer}(model=MODEL, train_dataset=data).train()"
+        )
+    return _python("TRL", blocks)
+
+
+def _torchtune(rows: Rows) -> str:
+    blocks = []
+    for config in (config for config in rows if config in TORCHTUNE):
+        builder, options = TORCHTUNE[config]
+        given = {"source": "json", "data_files": _jsonl(config, _training(rows[config])), "split": "train", **options}
+        arguments = "".join(f"    {name}={json.dumps(value)},\n" for name, value in given.items())
+        blocks.append(f"from torchtune.datasets import {builder}\n\ndata = {builder}(\n    TOKENIZER,\n{arguments})")
+    return _python("torchtune, in this folder", blocks)
+
+
+def _python(title: str, blocks: list[str]) -> str:
+    return "\n\n".join([f"{title}:", *(f"```python\n{block}\n```" for block in blocks)]) if blocks else ""
+
+
+def _llamafactory(rows: Rows) -> str:
+    known = [f"`{name}`" for name in dataset_info(rows)]
     return (
-        f"TRL:\n\n```python\nfrom datasets import load_dataset\nfrom trl import {trainer}\n\n"
-        f'data = load_dataset("PATH_OR_NAME", "{config}", split="train").select_columns({_columns(config)})\n'
-        f"{trainer}(model=MODEL, train_dataset=data).train()\n```"
+        f"LLaMA-Factory: `dataset_dir: PATH`, `dataset:` {' or '.join(known)} (see `dataset_info.json`)."
+        if known
+        else ""
     )
 
 
-def _columns(config: str) -> str:
-    names: dict[str, Callable[[], list[str]]] = {
-        "messages": lambda: ["messages"],
-        "text": lambda: ["text"],
-        "preference_implicit": lambda: ["chosen", "rejected"],
-    }
-    if config in names:
-        return repr(names[config]()).replace("'", '"')
-    return '["prompt", "chosen", "rejected"]' if config.startswith("preference") else '["prompt", "completion"]'
-
-
-def _torchtune(configs: Sequence[str]) -> str:
-    config = _first(configs, TORCHTUNE)
-    if not config:
-        return ""
-    builder, *options = TORCHTUNE[config].split(", ")
-    given = "".join(f", {option}" for option in options)
-    return (
-        f"torchtune:\n\n```python\nfrom torchtune.datasets import {builder}\n\n"
-        f'data = {builder}(TOKENIZER, source="json", data_files="jsonl/{config}-train.jsonl", split="train"'
-        f"{given})\n```"
-    )
-
-
-def _llamafactory(configs: Sequence[str]) -> str:
-    config = _first(configs, LLAMAFACTORY)
-    return f"LLaMA-Factory: `dataset_dir: PATH`, `dataset: {config}_train` (see `dataset_info.json`)." if config else ""
-
-
-def _axolotl(configs: Sequence[str]) -> str:
-    return "Axolotl: paste the stanza of `axolotl.yaml`." if _first(configs, AXOLOTL) else ""
+def _axolotl(rows: Rows) -> str:
+    known = [f"`axolotl/{config}.yaml`" for config in rows if config in AXOLOTL]
+    return f"Axolotl, in this folder: paste {' or '.join(known)} into the config." if known else ""

@@ -19,7 +19,7 @@ from instructgen.formats.sample import SampleRows
 from instructgen.records import Provenance, Sample
 
 BOTH = [Alpaca(), Messages()]
-DESCRIBING = {"README.md", "manifest.json", "dataset_info.json", "axolotl.yaml", "croissant.json"}
+DESCRIBING = {"README.md", "manifest.json", "dataset_info.json", "croissant.json"}
 
 
 def some(count, **provenance):
@@ -233,7 +233,7 @@ def test_a_second_export_replaces_the_first(tmp_path):
 
     export(some(2), [Alpaca()], tmp_path)
 
-    data = {"alpaca/train-00000-of-00001.parquet", "images/a.png", "jsonl/alpaca-train.jsonl"}
+    data = {"alpaca/train-00000-of-00001.parquet", "axolotl/alpaca.yaml", "images/a.png", "jsonl/alpaca-train.jsonl"}
     assert set(tree(tmp_path)) == DESCRIBING | data
 
 
@@ -266,7 +266,7 @@ def test_a_swap_that_was_cut_short_is_seen_and_cleared(tmp_path, monkeypatch):
     assert not (tmp_path / "manifest.json").exists()
 
     export(some(2), [Alpaca()], tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == DESCRIBING | {"alpaca", "jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == DESCRIBING | {"alpaca", "axolotl", "jsonl"}
     assert [path.name for path in (tmp_path / "jsonl").iterdir()] == ["alpaca-train.jsonl"]
 
 
