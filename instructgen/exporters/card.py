@@ -64,6 +64,14 @@ class Facts(BaseModel):
     """Findings of filters about privacy, bias and quality, a sentence each."""
 
 
+def citation(facts: Facts) -> str:
+    """Return a BibTeX entry."""
+    name = facts.name or "instruction-dataset"
+    key = re.sub(r"\W+", "-", name).strip("-").lower() or "dataset"
+    made = f"  note = {{Made with instructgen {facts.version}}}\n" if facts.version else ""
+    return f"@misc{{{key},\n  title = {{{name}}},\n{made}}}"
+
+
 class Config(BaseModel):
     """One config of the folder, as written."""
 
@@ -75,6 +83,8 @@ class Config(BaseModel):
     """Features as the card states them (`schema.card_features`), by column."""
     own_columns: tuple[str, ...]
     """Those of the format itself, without id and provenance."""
+    optional: tuple[str, ...] = ()
+    """Columns, and keys inside of them, that not every JSON line has."""
     features: tuple[dict[str, Any], ...]
     rows: dict[str, int]
     """Split -> rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from instructgen.exporters.card import Config, Facts, Told
+from instructgen.exporters.card import Config, Facts, Told, citation
 from instructgen.exporters.checks import PER_TURN
 
 SHOWN = 15
@@ -26,7 +26,7 @@ def sections_of(told: Told) -> dict[str, str]:
         "training": told.trainers,
         "limits": _limits(told),
         "licence": _licence(told),
-        "citation": _citation(told),
+        "citation": f"## Citation\n\n```bibtex\n{citation(facts)}\n```",
     }
     return {name: text for name, text in made.items() if text}
 
@@ -139,13 +139,6 @@ def _licence(told: Told) -> str:
     if set(licences) <= {"not stated"}:
         return said
     return f"{said} Its samples carry:\n\n{_counts('licence', licences)}"
-
-
-def _citation(told: Told) -> str:
-    name = told.facts.name or "instruction-dataset"
-    key = re.sub(r"\W+", "-", name).strip("-").lower() or "dataset"
-    made = f"  note = {{Made with instructgen {told.facts.version}}}\n" if told.facts.version else ""
-    return f"## Citation\n\n```bibtex\n@misc{{{key},\n  title = {{{name}}},\n{made}}}\n```"
 
 
 def _fenced(text: str) -> str:

@@ -192,6 +192,7 @@ class Writing:
             title=shape.title,
             columns=self._columns[shape.name],
             own_columns=tuple(shape.columns),
+            optional=tuple(sorted(shape.optional)),
             features=tuple(schema.card_features(self._columns[shape.name])),
             rows={split: sum(shard.rows) for split, shard in shards.items()},
             arrow_bytes={split: shard.arrow_bytes for split, shard in shards.items()},

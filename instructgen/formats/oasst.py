@@ -87,6 +87,7 @@ class Oasst(Format):
         "message_id": "string", "parent_id": "string", "message_tree_id": "string", "tree_state": "string",
         "role": "string", "text": "string", "lang": "string", "rank": "int64", "extra": "string",
     }  # fmt: skip
+    optional: ClassVar[frozenset[str]] = frozenset({"lang", "rank", "extra"})
     holds: ClassVar[frozenset[str]] = OasstTree.holds
 
     def fits(self, row: Mapping[str, Any]) -> bool:

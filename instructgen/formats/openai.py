@@ -27,6 +27,7 @@ MESSAGE: dict[str, Any] = {
     "tool_calls": [{"id": "string", "type": "string", "function": {"name": "string", "arguments": "string"}}],
     "tool_call_id": "string", "weight": "int64",
 }  # fmt: skip
+OPTIONAL = frozenset({"tools", "parallel_tool_calls", "name", "tool_calls", "tool_call_id", "weight"})
 _ONLY_HERE = frozenset({"tool_calls", "tool_call_id", "weight", "name"})
 
 
@@ -37,6 +38,7 @@ class OpenAI(Format):
     title: ClassVar[str] = "OpenAI fine-tuning: messages with tools and weights"
     consumers: ClassVar[tuple[str, ...]] = ("OpenAI", "Azure OpenAI", "Together", "Fireworks")
     columns: ClassVar[Mapping[str, Any]] = {"messages": [MESSAGE], "tools": "string", "parallel_tool_calls": "bool"}
+    optional: ClassVar[frozenset[str]] = OPTIONAL
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open", "tools", "weight"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:

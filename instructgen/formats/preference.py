@@ -19,7 +19,7 @@ import orjson
 from instructgen.formats import Format, Row, Unreadable, Unwritable
 from instructgen.formats.chat import chat_rows, closed, messages_of, single_answer
 from instructgen.formats.holds import demand
-from instructgen.formats.openai import MESSAGE, full_messages
+from instructgen.formats.openai import MESSAGE, OPTIONAL, full_messages
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Answer, Sample, Turn
 
@@ -157,6 +157,7 @@ class OpenAIPreference(Format):
         "preferred_output": [MESSAGE],
         "non_preferred_output": [MESSAGE],
     }
+    optional: ClassVar[frozenset[str]] = OPTIONAL
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "tools", "answers"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:

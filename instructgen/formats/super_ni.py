@@ -35,6 +35,7 @@ class SuperNI(Format):
         "Negative Examples": [_EXAMPLE],
         "Instances": [{"id": "string", "input": "string", "output": ["string"]}],
     }
+    optional: ClassVar[frozenset[str]] = frozenset(LISTS)
     holds: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:

@@ -1,0 +1,53 @@
+"""What changed between two datasets."""
+
+from instructgen.exporters.diff import difference
+from instructgen.exporters.numbering import Numbering
+from instructgen.records import Provenance, Sample
+
+
+def row(n, text="q", **labels):
+    return Sample.single(f"{text} {n}", output="a", labels=labels, provenance=Provenance(source="f", source_id=str(n)))
+
+
+def test_added_removed_changed():
+    """By id; an edited row is found by its place in the source, with the fields that differ."""
+    old = [row(n) for n in range(10)]
+    new = [*old[2:8], row(8, "edited"), row(9, level=3), row(10)]
+
+    found = difference(old, reversed(new))
+
+    assert (found.added, found.removed, found.changed, found.unchanged) == (1, 2, 2, 6)
+    assert found.fields == {"labels": 1, "turns": 1}
+    assert found.first["removed"] == (old[0].id, old[1].id)
+    assert found.rows == (10, 9)
+
+
+def test_provenance_alone_may_change():
+    """The same id with another licence is a changed row."""
+    found = difference([row(1)], [row(1).with_provenance(licence="mit")])
+
+    assert (found.changed, found.fields) == (1, {"provenance": 1})
+
+
+def test_equal_sets_in_any_order():
+    """No difference."""
+    rows = [row(n) for n in range(50)]
+
+    assert difference(rows, reversed(rows)).is_empty
+
+
+def test_numbering_does_not_depend_on_batches(monkeypatch):
+    """Repeats are numbered in order, however the stream is cut and however often the memory settles."""
+    monkeypatch.setattr("instructgen.exporters.numbering.RECENT", 7)
+    ids = [f"id{(n * n) % 37}" for n in range(400)]
+    seen: dict[str, int] = {}
+    expected = []
+    for name in ids:
+        seen[name] = seen.get(name, 0) + 1
+        expected.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+
+    for size in (1, 5, 64, 400):
+        numbering = Numbering()
+        made = [name for at in range(0, len(ids), size) for name in numbering.number(ids[at : at + size])]
+        assert made == expected
+        assert numbering.repeats == len(ids) - len(set(ids))
