@@ -63,7 +63,7 @@ class BatchText:
         body: list[nodes.Node] = []
         for tree in trees:
             bound = Bound(environment.strict, frozenset(self.printed)).visit(tree)
-            body += [*bound.body, nodes.Output([nodes.TemplateData(SEPARATOR)])]
+            body = _joined([*body, *bound.body, nodes.Output([nodes.TemplateData(SEPARATOR)])])
         self._template = assemble(environment, _loop(self.fields, body, environment), where)
 
     def render(self, columns: Sequence[Any], rows: int) -> list[list[str]] | None:
@@ -88,13 +88,24 @@ class BatchText:
             return None
         if len(parts) != rows * self.texts + 1:
             return None
-        return [[part.strip() for part in parts[start : -1 : self.texts]] for start in range(self.texts)]
+        return [list(map(str.strip, parts[start : -1 : self.texts])) for start in range(self.texts)]
 
 
 def _printed(tree: nodes.Template) -> set[str]:
     return {
         part.name for output in tree.find_all(nodes.Output) for part in output.nodes if isinstance(part, nodes.Name)
     }
+
+
+def _joined(body: list[nodes.Node]) -> list[nodes.Node]:
+    """Return the nodes with neighbouring outputs made one: Jinja then yields neighbouring constants as one text."""
+    made: list[nodes.Node] = []
+    for node in body:
+        if isinstance(node, nodes.Output) and made and isinstance(made[-1], nodes.Output):
+            made[-1].nodes.extend(node.nodes)
+        else:
+            made.append(node)
+    return made
 
 
 def _loop(fields: list[str], body: list[nodes.Node], environment: BoundedEnvironment) -> nodes.Template:

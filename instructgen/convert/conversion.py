@@ -11,7 +11,8 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from functools import cached_property
+from itertools import accumulate
 from random import Random
 from typing import Any, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from instructgen.convert.mapping import Mapping
 from instructgen.convert.options import NO_OPTIONS, Mode, Style, StyleDraw
 from instructgen.convert.render import Batch, Made, Renderer, Result
 from instructgen.convert.shots import POOL, Pool, Shots, as_text, exemplars
-from instructgen.convert.sources import Numbered, Source
+from instructgen.convert.sources import Chunk, Numbered, Source
 from instructgen.convert.tokens import Counter, estimate
 from instructgen.errors import TemplateError, suggestion
 from instructgen.records import Rejection
@@ -124,30 +125,23 @@ class Conversion:
     def run(self) -> Iterator[Outcome]:
         """Yield (row number, sample or rejection) in row order; with `each: all` a row has several."""
         rng, unread = Random(self.options.seed), list[Outcome]()
-        rows = self.source.open(lambda n, said: unread.append((n, _parse_rejection("unreadable_row", n, said))))
-        rows = islice(rows, self.limit)
-        while chunk := list(islice(rows, CHUNK)):
+
+        def bad(number: int, said: str) -> None:
+            unread.append((number, _parse_rejection("unreadable_row", number, said)))
+
+        for chunk in self.source.chunks(bad, CHUNK, self.limit):
             yield from _merged(unread, self._convert(chunk, rng))
             unread.clear()
         yield from unread
 
     def examples(self, count: int = 3) -> list[dict[str, Any]]:
         """Return the first samples, for people to look at before anything is written."""
-        made = self._convert(self.source.head[: 20 * count], Random(self.options.seed))
+        made = self._convert(_chunk(self.source.head[: 20 * count]), Random(self.options.seed))
         return [row for _, row in made if isinstance(row, dict)][:count]
 
-    def _convert(self, chunk: Sequence[Numbered], rng: Random) -> list[Outcome]:
-        numbers, rows, positions, refused = [], [], [], []
-        for number, row in chunk:
-            try:
-                made, position = self.mapping.take(row)
-            except Unrenderable as problem:
-                refused.append((number, _parse_rejection(problem.reason, number, problem.detail)))
-                continue
-            numbers.append(number)
-            rows.append(made)
-            positions.append(position)
-        batch = self.mapping.batch(rows, positions)
+    def _convert(self, chunk: Chunk, rng: Random) -> list[Outcome]:
+        numbers, batch, bad = self.mapping.take_all(chunk)
+        refused = [(number, _parse_rejection(problem.reason, number, problem.detail)) for number, problem in bad]
         return list(_merged(refused, self._render(batch, numbers, rng)))
 
     def _render(self, batch: Batch, numbers: Sequence[int], rng: Random) -> list[Outcome]:
@@ -233,18 +227,14 @@ class Conversion:
             self._pools[key] = [(number, one) for number, one in pairs if isinstance(one, Made)]
         return self._pools[key]
 
-    @property
+    @cached_property
     def _pool_batch(self) -> tuple[list[int], Batch]:
-        numbers, rows, positions = [], [], []
-        for number, row in self.source.head[:POOL]:
-            try:
-                made, position = self.mapping.take(row)
-            except Unrenderable:
-                continue
-            numbers.append(number)
-            rows.append(made)
-            positions.append(position)
-        return numbers, self.mapping.batch(rows, positions)
+        numbers, batch, _ = self.mapping.take_all(_chunk(self.source.head[:POOL]))
+        return list(numbers), batch
+
+
+def _chunk(rows: Sequence[Numbered]) -> Chunk:
+    return Chunk([number for number, _ in rows], [row for _, row in rows])
 
 
 def _merged(first: Iterable[Outcome], second: Iterable[Outcome]) -> Iterator[Outcome]:

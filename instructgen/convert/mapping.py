@@ -6,19 +6,24 @@ choose(pack, ["sentence", "stars"], rows, given={"text": "sentence", "label": "s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from instructgen.convert.bank import Pack
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.layouts import ALIASES, LANGUAGES, LAYOUTS, RENAMED, TASK_ALIASES, Layout
 from instructgen.convert.render import Batch
+from instructgen.convert.sources import Chunk
 from instructgen.convert.values import UNLABELLED, Reader, as_kind, at, columns_of
 from instructgen.errors import DataError, suggestion
+from instructgen.records import scrub
 
+_PLAIN = re.compile(r"^\w+$")
+"""A path that is a column and nothing else."""
 MOST_CLASSES = 200
 """A column with more different values among the rows looked at is not taken for a class."""
 
@@ -58,6 +63,7 @@ class Mapping:
         self._readers: dict[str, Reader] = {role: at(path, self.tag_names) for role, path in self.roles.items()}
         self._label = self.pack.label_field if self.pack.label_field in self.roles else None
         self._own = self.pack.choices_field
+        self._by_value = _ByValue(self.values)
         self._plain = [role for role in self.pack.fields if role != self._label]
 
     def take(self, row: AnyMapping[str, Any]) -> tuple[dict[str, Any], int | None]:
@@ -78,6 +84,48 @@ class Mapping:
         names = self.labels if self.labels is not None else made[self._own or ""]
         made[self._label] = names[position]
         return made, position
+
+    def take_all(self, chunk: Chunk) -> tuple[Sequence[int], Batch, list[tuple[int, Unrenderable]]]:
+        """Return the numbers of the rows that can be read, these rows as columns, and the others with their reason."""
+        fast = self._take_columns(chunk)
+        if fast is not None:
+            return chunk.numbers, fast, []
+        numbers, rows, positions, refused = [], [], [], []
+        for number, row in zip(chunk.numbers, chunk.rows, strict=True):
+            try:
+                made, position = self.take(row)
+            except Unrenderable as problem:
+                refused.append((number, problem))
+                continue
+            numbers.append(number)
+            rows.append(made)
+            positions.append(position)
+        return numbers, self.batch(rows, positions), refused
+
+    def _take_columns(self, chunk: Chunk) -> Batch | None:
+        """Return rows as columns where each role is a plain text column; `None` where any row needs a closer look."""
+        columns: dict[str, list[Any]] = {}
+        try:
+            for role in self._plain:
+                path = self.roles.get(role)
+                if path is None:
+                    columns[role] = [None] * len(chunk)
+                elif self.pack.fields[role].kind == "text" and _PLAIN.match(path):
+                    columns[role] = list(map(str.strip, chunk.column(path)))
+                else:
+                    return None
+                if not _whole(columns[role]):
+                    return None
+            if self._label is None:
+                return Batch(len(chunk), columns)
+            path, names = self.roles[self._label], self.labels
+            if names is None or not _PLAIN.match(path):
+                return None
+            ids = list(map(self._by_value.__getitem__, chunk.column(path)))
+        except (KeyError, TypeError):  # another column, a null, a number, an unknown label: told row by row
+            return None
+        columns[self._label] = list(map(names.__getitem__, ids))
+        return Batch(len(chunk), columns, ids)
 
     def _lacking(self, role: str, row: AnyMapping[str, Any]) -> Unrenderable:
         missing = sorted(columns_of(self.roles[role]) - row.keys())
@@ -123,6 +171,26 @@ class Mapping:
             if self.labels is not None and value != self.labels[position]:
                 found.setdefault(position, value)
         return [(found.get(position, name), position) for position, name in enumerate(self.labels or ())]
+
+
+def _whole(values: Sequence[str | None]) -> bool:
+    """Tell whether texts are what `text_of` would make of them: not empty, without lone surrogates."""
+    if values and values[0] is None:
+        return True
+    texts = cast("Sequence[str]", values)
+    return all(texts) and (all(map(str.isascii, texts)) or all(scrub(text) is text for text in texts))
+
+
+class _ByValue(dict[Any, int]):
+    """Label value -> position, by the value itself: looked up by its spelling once."""
+
+    def __init__(self, values: dict[str, int]) -> None:
+        super().__init__()
+        self._values = values
+
+    def __missing__(self, value: Any) -> int:
+        position = self[value] = self._values[spelled(value)]
+        return position
 
 
 def spelled(value: Any) -> str:

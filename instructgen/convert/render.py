@@ -161,7 +161,7 @@ class Renderer:
         if not self.compiled.shows_options:
             style = NO_OPTIONS
         chosen = self._all_choices(batch) if self._pack_labels else None
-        if self.by_row or not self._texts.safe or _some_failed(chosen):
+        if self.by_row or not self._texts.safe or (self.choices is None and _some_failed(chosen)):
             return [self._render_row(batch, i, style, chosen, rng) for i in range(batch.rows)]
         columns = self._columns(batch, self._texts.fields, style, chosen)
         texts = self._texts.render(columns, batch.rows)
@@ -221,8 +221,11 @@ class Renderer:
         labels = batch.columns[self.compiled.pack.label_field or ""]
         letters = [tuple(style.letters(len(choices))) for choices in ([self.choices] if self.choices else chosen)]
         named = repeat(letters[0]) if self.choices else letters
-        rows = zip(inputs, targets, labels, chosen, named, answers, strict=False)
-        return [self._told_apart(Made(*made), answer) for *made, answer in rows]
+        new = tuple.__new__  # what `Made._make` does, without its Python frame: this runs once a row
+        rows = [new(Made, made) for made in zip(inputs, targets, labels, chosen, named, strict=False)]
+        if targets == answers and all(inputs):  # the answer alone is the target: nothing hides it
+            return list(rows)
+        return [self._told_apart(made, answer) for made, answer in zip(rows, answers, strict=True)]
 
     def _render_row(self, batch: Batch, i: int, style: Style, chosen: Any, rng: Random | None) -> Result:
         row, made, answer = self._plain_row(batch, i), Made("", ""), ""

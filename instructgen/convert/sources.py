@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,29 @@ Numbered = tuple[int, dict[str, Any]]
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 
 
+class Chunk:
+    """Rows read together: by row, or by column where the file keeps columns (which is several times faster)."""
+
+    def __init__(self, numbers: Sequence[int], rows: list[dict[str, Any]] | None = None, batch: Any = None) -> None:
+        self.numbers, self._rows, self._batch = numbers, rows, batch
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows."""
+        if self._rows is None:
+            self._rows = self._batch.to_pylist()
+        return self._rows
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column. Raises: KeyError when a row lacks it."""
+        if self._rows is None:
+            return self._batch.column(name).to_pylist()  # type: ignore[no-any-return]
+        return [row[name] for row in self._rows]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
 @dataclass
 class Source:
     """A dataset, ready to be read once from the start as often as asked."""
@@ -36,6 +60,25 @@ class Source:
     licence: str = ""
     columns: list[str] = field(default_factory=list)
     head: list[Numbered] = field(default_factory=list)
+    batches: Callable[[], Iterator[Any]] | None = None
+    """Arrow batches of about 1,000 rows, where the dataset is kept as columns."""
+
+    def chunks(self, bad: BadRow, size: int = 1000, limit: int | None = None) -> Iterator[Chunk]:
+        """Yield the rows, at most `limit`, about `size` at a time; a row that cannot be read is reported to `bad`."""
+        if self.batches is None:
+            rows = islice(self.open(bad), limit)
+            while part := list(islice(rows, size)):
+                yield Chunk([number for number, _ in part], [row for _, row in part])
+            return
+        done = 0
+        for batch in self.batches():
+            if limit is not None and done + len(batch) > limit:
+                batch = batch.slice(0, limit - done)  # noqa: PLW2901 - the last one, cut
+            if len(batch):
+                yield Chunk(range(done + 1, done + 1 + len(batch)), batch=batch)
+            done += len(batch)
+            if limit is not None and done >= limit:
+                return
 
     def look(self) -> Source:
         """Read the first rows. Raises: DataError for a dataset without rows."""
@@ -68,8 +111,10 @@ def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
     if path.suffix == ".json" and _holds_task(path):
         data = superni.load_task(path)
         return Source(path.stem, lambda _: enumerate(superni.task_rows(data, path.stem), 1))
-    names = parquet_names(path) if layout_of(path) == "parquet" else {}
-    return Source(path.name, lambda bad: iter_rows(path, bad, columns), names)
+    if layout_of(path) == "parquet":
+        batches = partial(_parquet_batches, path)
+        return Source(path.name, _rows_of(batches), parquet_names(path), batches=batches)
+    return Source(path.name, lambda bad: iter_rows(path, bad, columns))
 
 
 def _folder(path: Path, split: str | None) -> Source:
@@ -164,17 +209,33 @@ def _saved(path: Path, split: str | None) -> Source:
 
 def _of_dataset(data: Any, name: str) -> Source:
     """Wrap a `datasets.Dataset`: its Arrow batches are read directly, which is many times faster than row by row."""
-    table = data.with_format("arrow")
 
-    def rows(_: BadRow) -> Iterator[Numbered]:
-        number = 0
-        for batch in table.iter(batch_size=1000):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
+    def batches() -> Iterator[Any]:
+        yield from data.with_format("arrow").iter(batch_size=1000)
 
     names = _feature_names(data.features.to_dict())
-    return Source(name, rows, names, str(data.info.license or ""))
+    return Source(name, _rows_of(batches), names, str(data.info.license or ""), batches=batches)
+
+
+def _rows_of(batches: Callable[[], Iterator[Any]]) -> Callable[[BadRow], Iterator[Numbered]]:
+    def rows(_: BadRow) -> Iterator[Numbered]:
+        number = 1
+        for batch in batches():
+            yield from enumerate(batch.to_pylist(), number)
+            number += len(batch)
+
+    return rows
+
+
+def _parquet_batches(path: Path) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=1000)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
 def _hub(given: str, split: str, config: str | None) -> Source:
