@@ -100,7 +100,7 @@ def test_a_run_that_fails_tells_no_secret(tmp_path, fault):
 
 ECHOES = {
     "in an error": lambda headers: web.json_response({"error": {"message": f"you sent {headers}"}}, status=400),
-    "cut to length": lambda headers: web.Response(text="x" * 180 + f"{headers}", status=404),
+    "at the end of what is quoted": lambda headers: web.Response(text="x" * 150 + headers["Authorization"], status=404),
     "in a page": lambda headers: web.Response(text=f"<html>{headers}</html>"),
     "in a 200": lambda headers: web.json_response({"error": {"message": f"{headers}", "code": 403}}),
     "in a refusal": lambda headers: web.json_response(

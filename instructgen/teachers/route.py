@@ -218,7 +218,7 @@ class Route:
         """Tell an outcome of the request from trouble."""
         if reply.status >= 300:
             complaint = complaint_of(reply.status, self.endpoint.cleaned(reply.body))
-            return self._complained(key, body, complaint, reply, sent_at)
+            return self._complained(request, key, body, complaint, reply, sent_at)
         try:
             read = completion_of(request, key, reply.body)
         except NotAnAnswer:
@@ -228,7 +228,7 @@ class Route:
             return Trouble(f"the answer cannot be read, it is or begins with {words}", TeacherTransportError)
         if isinstance(read, Complaint):
             read = read._replace(message=self.endpoint.hide(read.message))
-            return self._complained(key, body, read, reply, sent_at)
+            return self._complained(request, key, body, read, reply, sent_at)
         self._ledger.answered += 1
         self.places.went_well()
         if wait := spent_wait(reply.headers):
@@ -237,14 +237,17 @@ class Route:
             log.warning("%s %s", self.name, lesson)
         return self._shape.finish(request, read)
 
-    def _complained(self, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float) -> Outcome:
+    def _complained(
+        self, request: Request, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float
+    ) -> Outcome:
         status = complaint.status
         own_outcome = status not in RETRIED or status == 500  # llama.cpp has said "too long" with 500
         if own_outcome and (refusal := complaint.refusal):
             self._ledger.refused += 1
             usage = Usage(requests=1)
             return Completion(request=key, finish="refused", refusal=refusal, message=complaint.message, usage=usage)
-        if status in (400, 422, 501) and (lesson := self._shape.learn(complaint, body)) is not None:
+        lesson = self._shape.learn(complaint, body) if status in (400, 422, 501) else None
+        if lesson is not None and self._shape.body(request) != body:
             self._ledger.adapted += 1
             if lesson:
                 log.warning("%s %s", self.name, lesson)

@@ -510,6 +510,16 @@ def test_reasoning_models_get_their_own_word_for_the_output_limit(caplog):
     assert "takes 'max_completion_tokens' in place of 'max_tokens'" in caplog.text
 
 
+def test_a_refusal_that_nothing_can_be_learnt_from_ends_the_run():
+    """A text completion has one word for the limit; a server that refuses it is not asked for ever."""
+    request = Request(mode="text", text="Once", params=Params(max_tokens=5), model="m")
+    with serve(faults=Faults(refused=("max_tokens", "max_completion_tokens"))) as server:
+        error = failure(TeacherRefusedError, server.url, asked(max_tokens=5), request, concurrency=1)
+        assert server.bill.requests <= 4
+
+    assert "max_" in str(error)
+
+
 def test_thoughts_are_kept_beside_the_answer():
     """Whether in <think> or in a field of its own, reasoning is stored and is not the answer."""
 
