@@ -33,6 +33,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "ending": "instructgen.filters.ending:Ending",
         "exact": "instructgen.filters.exact:Exact",
         "fuzzy": "instructgen.filters.fuzzy:Fuzzy",
+        "ifd": "instructgen.filters.ifd:Ifd",
         "instance_rules": "instructgen.filters.instance_rules:InstanceRules",
         "instruction_rules": "instructgen.filters.instruction_rules:InstructionRules",
         "judge": "instructgen.filters.judge:Judge",
@@ -48,7 +49,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "repetition": "instructgen.filters.repetition:Repetition",
         "rouge": "instructgen.filters.rouge:Rouge",
         "secrets": "instructgen.filters.secrets:Secrets",
+        "select": "instructgen.filters.select:Select",
+        "semantic": "instructgen.filters.semantic:Semantic",
         "shape": "instructgen.filters.shape:Shape",
+        "tags": "instructgen.filters.tags:Tags",
     },
     "teachers": {
         "local": "instructgen.teachers.local:LocalTeacher",

@@ -27,4 +27,9 @@ def tools(*, unsafe_code: bool = False) -> Tools:
     def run_code(code: str) -> Any:
         return runner(unsafe=unsafe_code)(code)
 
-    return Tools(read_rows=read_rows, read_bytes=read_bytes, run_code=run_code)
+    def encoder(name: str, model: str, key: str) -> Any:
+        from instructgen.teachers.embeddings import encoder
+
+        return encoder(name, model, key)
+
+    return Tools(read_rows=read_rows, read_bytes=read_bytes, run_code=run_code, encoder=encoder)

@@ -41,7 +41,9 @@ class Tools:
     read_bytes: Callable[[str], bytes] | None = None
     """Path -> the bytes of a file, e.g. a saved index."""
     embed: Callable[[Sequence[str]], np.ndarray] | None = None
-    """Texts -> float32 array (n, d), rows of length 1."""
+    """Texts -> float32 array (n, d), rows of length 1; in place of whatever encoder a recipe names."""
+    encoder: Callable[[str, str, str], Callable[[Sequence[str]], np.ndarray]] | None = None
+    """(encoder, model, name of the key's variable) of a recipe -> the function that embeds."""
     score: Callable[[Sequence[tuple[str, str]]], Sequence[dict[str, float]]] | None = None
     """(prompt, answer) pairs -> token losses and the like, from a local scoring model."""
     run_code: Callable[..., Any] | None = None
