@@ -61,7 +61,7 @@ def ledger_of(connection: Connection) -> Ledger | None:
 
 def leave(connection: Connection | None) -> None:
     """Give back what waits for answers that are not due soon (batch mode); they are fetched by a later sitting."""
-    if hasattr(connection, "leave"):
+    if connection is not None and hasattr(connection, "leave"):
         connection.leave()
 
 

