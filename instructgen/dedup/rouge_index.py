@@ -63,6 +63,7 @@ class RougeIndex(GreedyIndex[_Encoded]):
         self._vocabulary = Vocabulary()
         self._postings = NO_POSTINGS
         self._tail = Tail(0)
+        self._sorted: tuple[_Encoded, int, int, Postings] | None = None  # the block at work
 
     def sees(self, text: str) -> bool:
         """Tell whether the text has any token."""
@@ -99,27 +100,36 @@ class RougeIndex(GreedyIndex[_Encoded]):
             self._postings = self._postings.merged(new.by_element())
         self._tail = Tail(len(self._items))
 
+    def _block(self, batch: _Encoded, start: int, stop: int) -> Postings:
+        """Return the prefixes of some rows in order of elements; asked for three times in a row, sorted once."""
+        if self._sorted is None or self._sorted[0] is not batch or self._sorted[1:3] != (start, stop):
+            self._sorted = batch, start, stop, batch.prefixes.of_rows(start, stop).by_element()
+        return self._sorted[3]
+
     def _learn(self, texts: Sequence[str]) -> _Encoded:
         return self._encoded([self._tokens(text) for text in texts])
 
     def _against(self, batch: _Encoded, start: int, stop: int, most: int | None) -> Numbers | None:
-        block = batch.prefixes.of_rows(start, stop).by_element()
-        return candidates(self._postings, block, self._bounds, most)
+        return candidates(self._postings, self._block(batch, start, stop), self._bounds, most)
 
     def _among(self, batch: _Encoded, start: int, fresh: Mask, most: int | None) -> Numbers | None:
-        block = batch.prefixes.of_rows(start, start + len(fresh)).by_element()
+        block = self._block(batch, start, start + len(fresh))
         others = block.where(fresh[block.row - start])
         return candidates(others, block, self._bounds, most, earlier=True)
 
     def _take(self, batch: _Encoded, rows: Numbers) -> None:
+        last, self._sorted = self._sorted, None
         if not len(rows):
             return
         start, stop = int(rows[0]), int(rows[-1]) + 1
+        if last is not None and last[0] is batch:
+            _, start, stop, block = last
+        else:
+            block = batch.prefixes.of_rows(start, stop).by_element()
         entry = np.full(stop - start, -1, np.int32)
         entry[rows - start] = len(self._items) + np.arange(len(rows))
-        block = batch.prefixes.of_rows(start, stop)
         numbered = block._replace(row=entry[block.row - start])
-        self._postings = self._postings.merged(numbered.where(numbered.row >= 0).by_element())
+        self._postings = self._postings.merged(numbered.where(numbered.row >= 0))
         self._tail = Tail(len(self._items) + len(rows))
 
     def _take_one(self, text: str) -> Text:
