@@ -23,7 +23,9 @@ from instructgen.records import Rejection, Sample, Turn, digest
 _TAG = re.compile(
     r"</?(?:div|span|p|br|b|i|em|strong|ul|ol|li|pre|code|table|tr|td|th|h[1-6]|a|img|svg|button)\b[^>]*>"
 )
-_FENCED = re.compile(r"(```.*?```)", re.DOTALL)
+_CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+_HELD = re.compile("\ue000(\\d+)\ue001")
+"""Stands for code while the words around it are worked on; characters of Unicode's private use."""
 _COPY_CODE = re.compile(r"^[ \t]*(?:```)?[ \t]*([\w+#.-]{0,20}?)Copy code[ \t]*\n?", re.MULTILINE)
 _NOISE = (
     re.compile(r"^\s*\d+ / \d+\s*", re.MULTILINE),  # the pager between alternative answers
@@ -69,11 +71,25 @@ def clean_text(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "Copy code" in text:
         text = _fence(text)
-    text = "".join(part if part.startswith("```") else _markdown(part) for part in _FENCED.split(text))
+    text = _around_code(text)
     for noise in _NOISE:
         text = noise.sub("", text)
     text = _SPECIAL.sub(lambda found: f"<{found[1]}{found[2][:1]}|{found[2][1:]}>", text)
     return _BLANKS.sub("\n\n", text).strip()
+
+
+def _around_code(text: str) -> str:
+    """Return the text with its markup as Markdown, and its code as it was."""
+    if not _TAG.search(text):
+        return text
+    held: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        held.append(found[0])
+        return f"\ue000{len(held) - 1}\ue001"
+
+    made = _markdown(_CODE.sub(hold, text))
+    return _HELD.sub(lambda found: held[int(found[1])] if int(found[1]) < len(held) else found[0], made)
 
 
 def _markdown(text: str) -> str:
