@@ -17,7 +17,6 @@ from instructgen.errors import InstructgenError
 from instructgen.exporters.folder import Exported, Options, export
 from instructgen.filters import Filter, Tools
 from instructgen.formats import Format, Unreadable, Unwritable
-from instructgen.generate import Outcome, generate
 from instructgen.generators import Flow, Generator
 from instructgen.life import why
 from instructgen.pool import PoolView
@@ -37,6 +36,7 @@ from instructgen.records import (
 )
 from instructgen.report import Report, facts, report
 from instructgen.run import Run
+from instructgen.sitting import Outcome, generate
 from instructgen.teachers import Teacher
 
 __all__ = [
@@ -71,9 +71,17 @@ __all__ = [
     "load_recipe",
     "load_seeds",
     "parse_recipe",
-    "report",
+    "report_run",
     "why",
 ]
+
+
+def report_run(run: Run | str | Path) -> Report:
+    """Return what a run has come to: funnel, tokens, cost, statistics.
+
+    Example: report_run("runs/first").acceptance -> 0.81
+    """
+    return report(run if isinstance(run, Run) else Run(Path(run)))
 
 
 def export_run(

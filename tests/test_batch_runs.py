@@ -18,7 +18,7 @@ from instructgen.cli.generate import batch_line
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
 from instructgen.forecast import waves
-from instructgen.generate import generate
+from instructgen.sitting import generate
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
 from instructgen.report import pilot_forecast
@@ -99,12 +99,12 @@ def test_a_budget_in_dollars_lasts_longer_in_batch_mode(tmp_path):
     slots = {}
     for mode in ("online", "batch"):
         with serve(answer, extra=batches()) as server:
-            priced = recipe(server.url, mode=mode, target=5000, budget={"usd": 0.055})
+            priced = recipe(server.url, mode=mode, target=5000, budget={"usd": 0.048})
             teacher = priced.teacher.model_copy(update={"model": "gpt-4.1-mini"})
             outcome = generate(priced.model_copy(update={"teacher": teacher}), tmp_path / mode)
             bill = server.bill.prompt_tokens * 0.4 + server.bill.completion_tokens * 1.6
             assert outcome.ending == "budget"
-            assert bill * (0.5 if mode == "batch" else 1) / 1e6 <= 0.055
+            assert bill * (0.5 if mode == "batch" else 1) / 1e6 <= 0.048
             slots[mode] = outcome.progress.slots
 
     assert slots["batch"] > slots["online"] > 0
@@ -114,7 +114,7 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from tests.test_batch_runs import recipe
-    from instructgen.generate import generate
+    from instructgen.sitting import generate
     outcome = generate(recipe(sys.argv[1]), Path(sys.argv[2]))
     print(outcome.ending)
 """

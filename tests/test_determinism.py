@@ -5,7 +5,7 @@ import json
 import pytest
 
 from instructgen.filters.rouge import Rouge
-from instructgen.generate import generate
+from instructgen.sitting import generate
 from instructgen.recipe import Recipe
 from instructgen.teachers.scripted import ScriptedTeacher
 from tests.toys.loop import Delayed, ToyGenerator, ToyJudge, topic

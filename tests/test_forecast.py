@@ -45,7 +45,7 @@ def test_a_reached_target_costs_what_was_spent():
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    """Of 200 pilots of 20 uneven slots, the 80 % interval holds the true cost in 65 to 95 %."""
+    """Of 40 pilots of 20 uneven slots, the 80 % interval holds the true cost in 65 to 95 %."""
     chance = random.Random(4)
 
     def draw():
@@ -53,8 +53,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 
     truth = 1_000 / 2.0 * (13 / 3)
     held = 0
-    for _ in range(200):
+    for _ in range(40):
         low, high = forecast([draw() for _ in range(20)], 1_000, 1.0, None).requests[1:]
         held += low <= truth <= high
 
-    assert 130 <= held <= 190
+    assert 26 <= held <= 39

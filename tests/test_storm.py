@@ -15,7 +15,7 @@ import orjson
 import pytest
 import yaml
 
-from instructgen.generate import generate
+from instructgen.sitting import generate
 from instructgen.recipe import parse_recipe
 from instructgen.run import Run
 from instructgen.teachers.limits import Pace

@@ -14,8 +14,8 @@ from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors
 
 if TYPE_CHECKING:
     from instructgen.forecast import Forecast
-    from instructgen.generate import Outcome
     from instructgen.recipe import Recipe
+    from instructgen.sitting import Outcome
 
 DEFAULT_FILTERS = [{"kind": "instruction_rules"}, {"kind": "instance_rules"}, {"kind": "rouge"}]
 
@@ -56,7 +56,7 @@ def generate(
     again = f"instructgen generate --into {shlex.quote(str(into))}"
     with shown_errors(again), logged(into if verbose else None):
         from instructgen.errors import RecipeError
-        from instructgen.generate import generate as run_it
+        from instructgen.sitting import generate as run_it
 
         if into == Path():
             raise RecipeError("--into is missing: name a directory for the run, e.g. --into runs/first")

@@ -7,7 +7,7 @@ import pytest
 from instructgen.errors import MissingAnswer, RunError, TeacherError
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
-from instructgen.generate import generate
+from instructgen.sitting import generate
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
 from instructgen.run import Run
