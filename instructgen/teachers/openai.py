@@ -66,10 +66,10 @@ class EndpointOptions(BaseModel):
     api_key_env: str = Field(default="", description="name of the environment variable with the key")
     model: str = Field(default="", description="the model's name there, where it differs")
     weight: PositiveFloat = Field(default=1.0, description="share of the requests, relative to the others")
-    requests_per_minute: PositiveInt | None = None
-    tokens_per_minute: PositiveInt | None = None
-    headers: Headers = {}
-    proxy: Url = ""
+    requests_per_minute: PositiveInt | None = Field(default=None, description="never send it more in any 60 s")
+    tokens_per_minute: PositiveInt | None = Field(default=None, description="never use more there in any 60 s")
+    headers: Headers = Field(default={}, description="sent beside the teacher's")
+    proxy: Url = Field(default="", description="proxy URL")
 
 
 class OpenAITeacher(Teacher):
