@@ -12,11 +12,11 @@ ORDER = [
     ["prompts", "pool", "dedup"],
     ["generators", "filters", "formats"],
     ["files"],
-    ["decisions", "store", "run", "sandbox"],
+    ["decisions", "store", "run", "sandbox", "scoring"],
     ["teachers", "convert", "exporters"],
     ["registry"],
     ["recipe"],
-    ["tools", "forecast", "screening", "purchases", "engine", "report", "life", "generate", "clean_summary", "clean"],
+    ["tools", "forecast", "screening", "purchases", "engine", "report", "life", "sitting", "clean_summary", "clean"],
     ["api", "testing"],
     ["cli"],
 ]

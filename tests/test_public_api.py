@@ -18,6 +18,15 @@ def test_all_is_sorted_and_true():
     assert set(api.__all__) <= set(dir(instructgen))
 
 
+def test_no_public_name_is_that_of_a_module():
+    """Importing a module of ours sets an attribute on the package: a public name must not be hidden by it."""
+    from tests.conftest import ROOT
+
+    modules = {path.stem for path in (ROOT / "instructgen").iterdir()}
+
+    assert modules.isdisjoint(api.__all__)
+
+
 def test_unknown_name_is_an_attribute_error():
     """A misspelt import fails as in any other package."""
     with pytest.raises(AttributeError, match="no attribute 'generat'"):
