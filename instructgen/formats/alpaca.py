@@ -35,7 +35,8 @@ class Alpaca(Format):
         """Return the row's sample; `history` (pairs of question and answer) comes before it. Raises: Unreadable."""
         answer = next((key for key in ANSWERS if row.get(key) is not None), "output")
         turns = [Turn(role="system", content=text_of(row, "system"))] if row.get("system") else []
-        for pair in row.get("history") or ():
+        history = row.get("history") or ()
+        for pair in history if isinstance(history, list | tuple) else [history]:
             if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(p, str) for p in pair)):
                 raise Unreadable("history", f"history: expected pairs of texts, found {pair!r:.80}")
             turns += [Turn(role="user", content=pair[0]), Turn(role="assistant", content=pair[1])]

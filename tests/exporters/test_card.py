@@ -164,7 +164,7 @@ def test_the_log_grows_at_the_top(tmp_path):
 
 
 def test_trainers_files_name_files_that_are_there(tmp_path):
-    """`dataset_info.json` and `axolotl.yaml` point at columns and files of the export."""
+    """`dataset_info.json` and Axolotl's stanzas point at columns and files of the export."""
     export(some(30), [Alpaca(), *BOTH[1:]], tmp_path, Options(splits={"test": 0.2}))
 
     info = json.loads((tmp_path / "dataset_info.json").read_text())
@@ -172,8 +172,9 @@ def test_trainers_files_name_files_that_are_there(tmp_path):
     for entry in info.values():
         first = json.loads((tmp_path / entry["file_name"]).read_text(encoding="utf-8").splitlines()[0])
         assert set(entry["columns"].values()) <= set(first)
-    stanzas = yaml.safe_load((tmp_path / "axolotl.yaml").read_text())["datasets"]
-    assert all((tmp_path / stanza["path"]).is_file() for stanza in stanzas)
+    for config in ("alpaca", "messages"):
+        (stanza,) = yaml.safe_load((tmp_path / f"axolotl/{config}.yaml").read_text())["datasets"]
+        assert (tmp_path / stanza["path"]).is_file()
 
 
 def test_known_configs_are_formats():
