@@ -329,7 +329,7 @@ def _lint_prompt_row(template: PromptTemplate, row: Mapping[str, Any], rng: Rand
         yield "separator", f"a row renders with {len(parts) - 1} separators, expected 1"
         return
     asked, target = parts
-    lacking = unlabelled(row) or any(row.get(field) in ("", None) for field in template.fields)
+    lacking = unlabelled(row) or any(row.get(field, "?") in ("", None) for field in template.fields)
     if not (asked and target) and not lacking:
         yield "empty", f"{'target' if asked else 'input'} is empty for row {str(dict(row))[:80]}"
         return

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from instructgen.convert.bank import Compiled, find_pack, load_pack, pack_of, tasks
-from instructgen.convert.lint import lint
+from instructgen.convert.lint import lint, lint_pack
 from instructgen.errors import TemplateError
 
 WANTED = {
@@ -96,3 +96,42 @@ def test_the_hash_of_a_template_covers_what_it_renders_from():
     first, second = (pack_of(pack(input=text), "x") for text in ("{{ text }}?", "{{ text }}!"))
 
     assert Compiled(first, first.templates[0]).id != Compiled(second, second.templates[0]).id
+
+
+@pytest.mark.parametrize(
+    ("template", "kind"),
+    [
+        ({"input": "{{ text }}n\n?"}, "leftover"),
+        ({"input": "{text}: {{ text }}"}, "leftover"),
+        ({"input": "{{ txt }}"}, "unknown_field"),
+        ({"input": "{{ text "}, "syntax"),
+        ({"target": "yes"}, "unused"),
+        ({"target": "{{ answer[0] }}{{ answer[:0] }}"}, "unrecoverable"),
+        ({"target": "alpha or beta: {{ answer }}"}, "unrecoverable"),
+        ({"input": "Not alpha, not beta, not gamma? {{ text }}"}, "choices_flag"),
+        ({"choices_shown": True}, "gold_not_in_choices"),
+        ({"choices_shown": True, "input": "{{ choices | one_of }} {{ text }}{{ options }}"}, "choices_flag"),
+        ({"input": "{{ text }} {{ answer }}"}, "target_in_input"),
+        ({"target": "{% if false %}{{ answer }}{% endif %}"}, "unrecoverable"),
+        ({"condition": "labels | length == 17"}, "never_fits"),
+        ({"choices": ["a", "b", "c", "d"]}, "syntax"),
+        ({"input": "{% for a in range(99999) %}{{ text * 999 }}{% endfor %}"}, "syntax"),
+    ],
+)
+def test_lint_finds_what_is_wrong_with_a_pack(template, kind):
+    """Every kind of finding has a template that shows it; a sound template shows none."""
+    assert kind in {finding.kind for finding in lint_pack(pack_of(pack(**template), "mood.yaml"))}
+    assert lint_pack(pack_of(pack(), "mood.yaml")) == []
+
+
+def test_lint_finds_duplicates_and_empty_renders():
+    """Two names for one wording; an input that is nothing for some rows."""
+    data = pack()
+    data["templates"].append({**data["templates"][0], "name": "two"})
+    twins = {finding.kind for finding in lint_pack(pack_of(data, "mood.yaml"))}
+    fields = {"text": {}, "summary": {}, "title": {"optional": True}}
+    gappy = {"name": "one", "input": "{% if title %}{{ text }}{% endif %}", "target": "{{ summary }}"}
+    open_task = {"version": 1, "task": "sum", "fields": fields, "templates": [gappy]}
+
+    assert twins == {"duplicate"}
+    assert {finding.kind for finding in lint_pack(pack_of(open_task, "sum.yaml"))} == {"empty"}
