@@ -32,4 +32,9 @@ def tools(*, unsafe_code: bool = False) -> Tools:
 
         return encoder(name, model, key)
 
-    return Tools(read_rows=read_rows, read_bytes=read_bytes, run_code=run_code, encoder=encoder)
+    def scorer(path: str) -> Any:
+        from instructgen.scoring import load
+
+        return load(path)
+
+    return Tools(scorer=scorer, read_rows=read_rows, read_bytes=read_bytes, run_code=run_code, encoder=encoder)

@@ -44,8 +44,8 @@ class Tools:
     """Texts -> float32 array (n, d), rows of length 1; in place of whatever encoder a recipe names."""
     encoder: Callable[[str, str, str], Callable[[Sequence[str]], np.ndarray]] | None = None
     """(encoder, model, name of the key's variable) of a recipe -> the function that embeds."""
-    score: Callable[[Sequence[tuple[str, str]]], Sequence[dict[str, float]]] | None = None
-    """(prompt, answer) pairs -> token losses and the like, from a local scoring model."""
+    scorer: Callable[[str], Callable[[Sequence[tuple[str, str]]], Sequence[dict[str, float]]]] | None = None
+    """Path of a local model -> function from (prompt, answer) pairs to token losses; `{}` where there are none."""
     run_code: Callable[..., Any] | None = None
     """Runs untrusted code in the sandbox."""
 
