@@ -13,14 +13,12 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Literal
 
 from instructgen.decisions import ClosedSlot
 from instructgen.errors import MissingAnswer
-from instructgen.filters import Filter
 from instructgen.pool import Pool
-from instructgen.purchases import Purchases, SlotLedger
+from instructgen.purchases import Purchases, SlotLedger, run_random
 from instructgen.recipe import Recipe
 from instructgen.records import (
     Completion,
@@ -32,7 +30,6 @@ from instructgen.records import (
     Sample,
     SlotBound,
     Usage,
-    digest,
 )
 from instructgen.run import OpenRun
 from instructgen.screening import Candidate, Screening, candidate_of
@@ -75,11 +72,6 @@ class PlayedSlot:
     candidates: list[Candidate]
     snapshot: Snapshot
     ledger: SlotLedger
-
-
-def run_random(run_seed: int, *parts: object) -> Random:
-    """Return the random numbers of one place in a run."""
-    return Random(int(digest([run_seed, *parts])[:16], 16))
 
 
 class Engine:
@@ -257,7 +249,7 @@ class Engine:
                 else:
                     rejected.append(Candidate(reply.sample, reply.model_copy(update={"draft": ask.number})))
             else:
-                reply = await self._answers(ask, ledger, f"generate/{step}", asked)
+                reply = await self._purchases.answers(ask, ledger, f"generate/{step}", self.bound, asked)
                 step += 1
         self.progress.steps = max(self.progress.steps, step + len(self._screening.judges))
         stamp = self._stamp(asked)
@@ -269,47 +261,13 @@ class Engine:
                 # Each verdict has a declaration of its own: verdicts run side by side, and what one may still ask
                 # must not depend on which was first.
                 own = SlotLedger(slot, judge.slot_bound(), ledger.used)
-                verdict = await self._verdict(judge, candidate.sample, f"judge/{number}/{judge.kind}", own)
+                place = f"judge/{number}/{judge.kind}"
+                verdict = await self._purchases.verdict(judge, candidate.sample, place, own, self.bound)
                 if isinstance(verdict, Rejection):
                     candidate.rejection = verdict
                 elif verdict:
                     notes = candidate.sample.provenance.notes | {judge.kind: verdict}
                     candidate.sample = candidate.sample.with_provenance(notes=notes)
-
-    async def _verdict(self, judge: Filter, sample: Sample, place: str, ledger: SlotLedger) -> Any:
-        flow = judge.flow(sample, run_random(self.recipe.seed, ledger.slot, place))
-        asked: list[tuple[Request, Completion]] = []
-        step = 0
-        reply: Any = None
-        while True:
-            try:
-                ask = flow.send(reply)
-            except StopIteration as end:
-                verdict = end.value
-                break
-            except Refused as refused:
-                verdict = refused.completion.rejected()
-                break
-            reply = await self._answers(ask, ledger, f"{place}/{step}", asked)
-            step += 1
-        if isinstance(verdict, Rejection):
-            hashes = (*sample.provenance.requests, *(completion.request for _, completion in asked))
-            return verdict.model_copy(update={"sample": sample, "requests": hashes})
-        return verdict
-
-    async def _answers(
-        self, ask: Request | list[Request], ledger: SlotLedger, path: str, asked: list[tuple[Request, Completion]]
-    ) -> Completion | list[Completion]:
-        """Answer a request, or a list of them concurrently. What a slot may still ask is settled in their order."""
-        many = ask if isinstance(ask, list) else [ask]
-        paths = [f"{path}.{i}" for i in range(len(many))] if isinstance(ask, list) else [path]
-        ready = [
-            self._purchases.ready(request, ledger.slot, where, self.bound)
-            for request, where in zip(many, paths, strict=True)
-        ]
-        replies = await asyncio.gather(*(self._purchases.answer(request, ledger) for request in ready))
-        asked += zip(ready, replies, strict=True)
-        return replies if isinstance(ask, list) else replies[0]
 
     def _stamp(self, asked: list[tuple[Request, Completion]]) -> Provenance:
         """Return what the provenance of every candidate of a flow has in common."""

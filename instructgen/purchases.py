@@ -11,12 +11,15 @@ import asyncio
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
+from typing import Any
 
 from pydantic import ValidationError
 
 from instructgen.errors import MissingAnswer, RunError, TeacherError
+from instructgen.filters import Filter
 from instructgen.prompts import Prompts
-from instructgen.records import Completion, Request, SlotBound, Usage, digest
+from instructgen.records import Completion, Refused, Rejection, Request, Sample, SlotBound, Usage, digest
 from instructgen.store import Store
 from instructgen.teachers import Connection, leave
 from instructgen.teachers.tokens import request_bound
@@ -32,6 +35,15 @@ class SlotLedger:
     left: SlotBound
     used: dict[str, tuple[str, Usage]] = field(default_factory=dict)
     """Request hash -> (model asked, usage)."""
+
+
+Asked = list[tuple[Request, Completion]]
+"""What a flow asked, and what was said."""
+
+
+def run_random(run_seed: int, *parts: object) -> Random:
+    """Return the random numbers of one place in a run."""
+    return Random(int(digest([run_seed, *parts])[:16], 16))
 
 
 class Gate:
@@ -141,6 +153,45 @@ class Purchases:
                 raise MissingAnswer(f"the answer to request {key} was stored and is gone", request)
         ledger.used[key] = (request.model, completion.usage.model_copy(update={"requests": 1}))
         return completion
+
+    async def answers(
+        self, ask: Request | list[Request], ledger: SlotLedger, path: str, bound: SlotBound, asked: Asked
+    ) -> Completion | list[Completion]:
+        """Answer a request, or a list of them concurrently; `asked` collects what was asked and said.
+
+        What a slot may still ask is settled in the order of the list.
+        """
+        many = ask if isinstance(ask, list) else [ask]
+        paths = [f"{path}.{i}" for i in range(len(many))] if isinstance(ask, list) else [path]
+        ready = [self.ready(request, ledger.slot, where, bound) for request, where in zip(many, paths, strict=True)]
+        replies = await asyncio.gather(*(self.answer(request, ledger) for request in ready))
+        asked += zip(ready, replies, strict=True)
+        return replies if isinstance(ask, list) else replies[0]
+
+    async def verdict(
+        self, judge: Filter, sample: Sample, place: str, ledger: SlotLedger, bound: SlotBound
+    ) -> Rejection | dict[str, Any] | None:
+        """Play a judge's flow: a rejection, or what to note of a sample that is kept."""
+        flow = judge.flow(sample, run_random(self._run_seed, ledger.slot, place))
+        asked: Asked = []
+        step = 0
+        reply: Any = None
+        verdict: Rejection | dict[str, Any] | None
+        while True:
+            try:
+                ask = flow.send(reply)
+            except StopIteration as end:
+                verdict = end.value
+                break
+            except Refused as refused:
+                verdict = refused.completion.rejected()
+                break
+            reply = await self.answers(ask, ledger, f"{place}/{step}", bound, asked)
+            step += 1
+        if isinstance(verdict, Rejection):
+            hashes = (*sample.provenance.requests, *(completion.request for _, completion in asked))
+            return verdict.model_copy(update={"sample": sample, "requests": hashes})
+        return verdict
 
     async def _fetch(self, key: str, request: Request, slot: int) -> None:
         try:
