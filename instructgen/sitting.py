@@ -187,7 +187,9 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
 @contextmanager
 def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[None]:
     """Note in the store that a sitting buys, and that it ended by itself: a killed one leaves its beginning."""
-    number = work.store.begin_sitting(recipe.teacher.places)
+    # What a kill leaves open of batches is found again: nothing is lost there.
+    places = 0 if recipe.teacher.in_batches else recipe.teacher.places
+    number = work.store.begin_sitting(places)
     try:
         yield
     finally:

@@ -143,7 +143,7 @@ def test_killed_at_any_moment_nothing_is_bought_twice(tmp_path, online, kills):
         killed = 0
         while killed < kills:
             process = sitting(server.url, tmp_path / "killed")
-            time.sleep(0.6 + rng.random() * 1.6)
+            time.sleep(0.5 + rng.random() * 1.1)
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGKILL)
@@ -154,7 +154,7 @@ def test_killed_at_any_moment_nothing_is_bought_twice(tmp_path, online, kills):
         bill = batch_bill(server)
 
     assert said == "target\n", problems
-    assert killed >= min(3, kills)
+    assert killed >= 0.75 * kills, "too few kills to show anything"
     assert decisions(tmp_path / "killed") == decisions(online)
     assert set(bill["billed"].values()) == {1}
 

@@ -183,7 +183,7 @@ def batches(faults: BatchFaults | None = None) -> Callable[[OpenAIServer], None]
 
 def calm(server: OpenAIServer) -> None:
     """Add the routes with nothing wrong, for a server in its own process; /batch_bill tells what was billed."""
-    batches()(server)
+    batches(BatchFaults(seconds=0.15))(server)
 
     async def bill(request: web.Request) -> web.Response:
         return web.json_response({"billed": server.batches.billed, "sent": server.batches.sent})
