@@ -77,7 +77,7 @@ def _records(config: Config, split: str) -> dict[str, Any]:
 def _field(records: str, column: str, feature: Any, optional: Collection[str]) -> dict[str, Any]:
     """Return a field, {} for a column that has nothing every row has."""
     inner = feature[0] if isinstance(feature, list) else feature
-    made: dict[str, Any] = {"@type": "cr:Field", "@id": f"{records}/{column}", "name": column}
+    made: dict[str, Any] = {"@type": "cr:Field", "@id": f"{records}/{_iri(column)}", "name": column}
     source: dict[str, Any] = {"fileObject": {"@id": f"jsonl/{records}.jsonl"}, "extract": {"column": column}}
     if isinstance(feature, list):
         made["repeated"] = True
@@ -86,7 +86,7 @@ def _field(records: str, column: str, feature: Any, optional: Collection[str]) -
     made["subField"] = [
         {
             "@type": "cr:Field",
-            "@id": f"{records}/{column}/{key}",
+            "@id": f"{records}/{_iri(column)}/{_iri(key)}",
             "name": f"{column}/{key}",
             "dataType": _TYPES[part],
             "source": source | {"transform": {"jsonPath": key}},
@@ -95,3 +95,8 @@ def _field(records: str, column: str, feature: Any, optional: Collection[str]) -
         if isinstance(part, str) and key not in optional
     ]
     return made if made["subField"] else {}
+
+
+def _iri(column: str) -> str:
+    """Return a column's name as it may stand in an id: no spaces."""
+    return column.replace(" ", "_")

@@ -47,7 +47,7 @@ class Format:
     columns: ClassVar[Mapping[str, Any]]
     """Column -> feature, as the card states it: "string", [..] for lists, {...} for structs."""
     optional: ClassVar[frozenset[str]] = frozenset()
-    """Columns, and keys inside of them, that a written row may lack."""
+    """Columns, and keys inside of them, that a written row may lack, or that `flat` puts into another form."""
     holds: ClassVar[frozenset[str]] = frozenset()
     """Parts of a sample that a row has a place for, of `formats.holds.PARTS`; "input" = apart from the instruction."""
 

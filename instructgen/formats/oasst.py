@@ -34,6 +34,7 @@ class OasstTree(Format):
     name: ClassVar[str] = "oasst_tree"
     title: ClassVar[str] = "OpenAssistant tree: prompt with nested replies"
     columns: ClassVar[Mapping[str, Any]] = {"message_tree_id": "string", "tree_state": "string", "prompt": "string"}
+    optional: ClassVar[frozenset[str]] = frozenset({"prompt"})
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:
