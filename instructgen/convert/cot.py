@@ -17,6 +17,12 @@ CUES = (
     "Let us reason about this before we conclude.",
 )
 CLOSINGS = ("So the answer is {}.", "The answer is {}.", "Therefore: {}", "Answer: {}")
+_TERSE = re.compile(
+    r"\b(?:only|alone|short|brief|briefly|nothing but|nothing else|just the|one word|single|at once|right away|quickly|in your head|"
+    r"no explanation|without|begin|start with|first word)\b|\.\.\.",
+    re.IGNORECASE,
+)
+"""Words of a template that ask for the bare answer, or for a form that reasoning before it would break."""
 _CLOSING = re.compile(r"^(?:So the answer is|The answer is|Therefore:|Answer:) (.+?)\.?$", re.DOTALL)
 
 
@@ -25,6 +31,14 @@ def think(asked: str, answer: str, rationale: str, rng: Random) -> tuple[str, st
     cue = CUES[int(rng.random() * len(CUES))]
     closing = CLOSINGS[int(rng.random() * len(CLOSINGS))]
     return f"{asked}\n\n{cue}", f"{rationale.strip()}\n{closing.format(answer)}"
+
+
+def open_to_reasons(words: str) -> bool:
+    """Tell whether a template's own words leave room for reasoning before the answer.
+
+    Example: "What does the writer feel?" -> True; "Answer with the class alone." -> False
+    """
+    return _TERSE.search(words) is None
 
 
 def conclusion(target: str) -> str | None:
