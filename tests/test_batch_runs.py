@@ -18,11 +18,11 @@ from instructgen.cli.generate import batch_line
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
 from instructgen.forecast import waves
-from instructgen.sitting import generate
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
 from instructgen.report import pilot_forecast
 from instructgen.run import Run
+from instructgen.sitting import generate
 from instructgen.teachers.openai import OpenAITeacher
 from tests.servers.batch_routes import BatchFaults, batches
 from tests.servers.openai_server import serve, spawn

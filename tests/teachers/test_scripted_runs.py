@@ -7,10 +7,10 @@ import pytest
 from instructgen.errors import MissingAnswer
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
-from instructgen.sitting import generate
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
 from instructgen.run import Run
+from instructgen.sitting import generate
 from instructgen.teachers.practice import answer
 from instructgen.teachers.scripted import ScriptedTeacher
 
