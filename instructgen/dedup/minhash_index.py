@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class MinHashIndex(GreedyIndex[_Hashed]):
         self._threshold = float(checked(threshold))
         self._words = words
         self.bands = choose_bands(self._threshold, miss)
-        self._numbers: dict[str, int] = {}
+        self._numbers = _Numbers()
         self._keys = np.empty(0, np.uint64)  # of all sorted entries, ascending; `_entry` beside it
         self._entry = np.empty(0, np.int64)
         self._recent: dict[int, list[int]] = {}
@@ -117,16 +118,28 @@ class MinHashIndex(GreedyIndex[_Hashed]):
         return scores, scores >= self._threshold
 
     def _hashed(self, texts: Sequence[str]) -> _Hashed:
-        numbers = self._numbers
-        rows = [[numbers.setdefault(word, len(numbers)) for word in words_of(text)] for text in texts]
-        items = [_shingles(np.array(row, np.uint64), self._words) for row in rows]
-        compared = np.array([len(item) > 0 for item in items], bool)
-        keys = np.zeros((len(items), self.bands[0]), np.uint64)
-        for at in range(0, len(items), _ROWS_AT_ONCE):
-            part = [row for row in range(at, min(len(items), at + _ROWS_AT_ONCE)) if compared[row]]
-            if part:
-                keys[part] = _band_keys([items[row] for row in part], *self.bands)
-        return _Hashed(items, keys, compared)
+        items: list[Item] = []
+        keys = np.zeros((len(texts), self.bands[0]), np.uint64)
+        for at in range(0, len(texts), _ROWS_AT_ONCE):
+            rows = [words_of(text) for text in texts[at : at + _ROWS_AT_ONCE]]
+            lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+            numbers = map(self._numbers.__getitem__, chain.from_iterable(rows))
+            words = np.fromiter(numbers, np.uint64, int(lengths.sum()))
+            shingles, counts = _shingles(words, lengths, self._words)
+            ends = np.cumsum(counts)
+            items += np.split(shingles, ends[:-1])
+            seen = counts > 0
+            if seen.any():
+                keys[at : at + len(rows)][seen] = _band_keys(shingles, (ends - counts)[seen], *self.bands)
+        return _Hashed(items, keys, np.array([len(item) > 0 for item in items], bool))
+
+
+class _Numbers(dict[str, int]):
+    """Gives each new word the next number."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self) + 1
+        return number
 
 
 def choose_bands(threshold: float, miss: float) -> tuple[int, int]:
@@ -157,26 +170,36 @@ def _constants(count: int) -> Hashes:
     return _mixed(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
 
 
-def _shingles(words: Hashes, size: int) -> Hashes:
-    """Return the hash of each `size` neighbouring words; of all words if there are fewer."""
-    count = max(min(1, len(words)), len(words) - size + 1)
-    joined = np.zeros(count, np.uint64)
-    for place, factor in enumerate(_constants(min(size, len(words)))):
-        joined += _mixed(words[place : place + count] + np.uint64(1)) * factor
-    return _mixed(joined)
+def _shingles(words: Hashes, lengths: Numbers, size: int) -> tuple[Hashes, Numbers]:
+    """Return the hash of each `size` neighbouring words of each text, one after another, and how many each text has.
+
+    A text with fewer words has one shingle of them all. `words` are numbers > 0, texts one after another.
+    """
+    gap = size - 1  # blanks behind each text, so that no shingle reaches into the next
+    starts = np.cumsum(lengths) - lengths
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    spaced = np.zeros(len(words) + gap * len(lengths), np.uint64)
+    spaced[np.arange(len(words)) + gap * row] = _mixed(words)
+    joined = np.zeros(len(spaced) - gap, np.uint64)
+    for place, factor in enumerate(_constants(size)):
+        joined += spaced[place : place + len(joined)] * factor
+    counts = np.where(lengths > 0, np.maximum(1, lengths - gap), 0)
+    inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return _mixed(joined[np.repeat(starts + gap * np.arange(len(lengths)), counts) + inside]), counts
 
 
-def _band_keys(items: list[Hashes], bands: int, values: int) -> Hashes:
-    """Return the key of each band of each text (n, bands)."""
-    flat = np.concatenate(items)
-    starts = np.concatenate([[0], np.cumsum([len(item) for item in items])[:-1]])
-    keys = np.empty((len(items), bands), np.uint64)
+def _band_keys(shingles: Hashes, starts: Numbers, bands: int, values: int) -> Hashes:
+    """Return the key of each band (n, bands) of n texts whose shingles begin at `starts`."""
+    keys = np.empty((len(starts), bands), np.uint64)
+    high = shingles >> np.uint64(32)  # a product's low bits depend on low bits alone: these bring in the others
     factors = _constants(bands * values)
+    hashed = np.empty_like(shingles)
     for band in range(bands):
-        key = np.full(len(items), band + 1, np.uint64)
+        key = np.full(len(starts), band + 1, np.uint64)
         for value in range(values):
-            factor = factors[band * values + value]
-            key = _mixed(key + np.minimum.reduceat(flat * factor ^ (flat >> np.uint64(32)), starts))
+            np.multiply(shingles, factors[band * values + value], out=hashed)
+            hashed ^= high
+            key = _mixed(key + np.minimum.reduceat(hashed, starts))
         keys[:, band] = key
     return keys
 
