@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,8 +103,7 @@ class Store:
     async def put(self, request_hash: str, request: Request, completion: Completion, origin: str = "") -> None:
         """Store an answer; returns when it is durable. Raises: RunError when it cannot be written."""
         if self._writer is None:
-            self._writer = threading.Thread(target=self._write_all, name="completions", daemon=True)
-            self._writer.start()
+            self._writer = self._started()
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[None] = loop.create_future()
         asked = request.model_dump_json(exclude_defaults=True, exclude={"variables"}).encode()
@@ -111,12 +111,22 @@ class Store:
         self._queue.put(_Row((request_hash, asked, said, origin), loop, durable))
         await durable
 
+    def _started(self) -> threading.Thread:
+        writer = threading.Thread(target=self._write_all, name="completions", daemon=True)
+        try:
+            writer.start()
+        except RuntimeError as error:
+            raise RunError(f"{self.path}: no thread to write it with ({error}): this machine runs too many; then run "
+                           "the same command again: nothing that was stored is lost") from error  # fmt: skip
+        return writer
+
     def _write_all(self) -> None:
-        """Commit whatever is queued, until `None` comes (the writer's thread)."""
-        connection = self._connect()
+        """Commit whatever is queued, until `None` comes (the writer's thread, which outlives every error)."""
+        connection: sqlite3.Connection | None = None
         while (rows := self._next_rows()) is not None:
             problem: RunError | None = None
             try:
+                connection = connection or self._connect()
                 connection.execute("begin")
                 connection.executemany(
                     "insert or ignore into completions values (?, ?, ?, ?)", [r.values for r in rows]
@@ -124,10 +134,13 @@ class Store:
                 connection.execute("commit")
             except sqlite3.Error as error:
                 problem = self._unusable(error)
-                if connection.in_transaction:
-                    connection.execute("rollback")
-            rows[0].loop.call_soon_threadsafe(_settle, rows, problem)
-        connection.close()
+                if connection is not None and connection.in_transaction:
+                    with suppress(sqlite3.Error):  # it has failed already; that is what is told
+                        connection.execute("rollback")
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more, but what is queued is paid for
+                rows[0].loop.call_soon_threadsafe(_settle, rows, problem)
+        if connection is not None:
+            connection.close()
 
     def _next_rows(self) -> list[_Row] | None:
         rows = []
