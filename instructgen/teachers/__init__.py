@@ -82,7 +82,9 @@ class Teacher(BaseModel):
     movable: ClassVar[frozenset[str]] = frozenset({"concurrency", "price"})
     """Options that may change between two sittings of one run: they do not decide what is answered."""
     kind: str
-    model: str = ""
+    model: str = Field(
+        default="", description="name that requests are hashed and samples attributed under; default: the teacher's own"
+    )
     concurrency: PositiveInt = Field(default=16, description="requests in flight at once")
     price: Price | None = Field(
         default=None, description="US dollars per million tokens, {input, output, ...}; default: the price table"

@@ -205,7 +205,7 @@ def _reply(row: dict[str, Any], place: str) -> Reply:
         problem = f"key {key!r} is not known{suggestion(key, Reply.model_fields)}" if unknown else (
             f"{key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}")  # fmt: skip
         raise DataError(
-            f'{place}: {problem}. A line is {{"reply": "text"}}, with "finish" or "refusal" if need be'
+            f'{place}: {problem} (a line is {{"reply": "text"}}, with "finish" or "refusal" if need be)'
         ) from (error)
 
 
