@@ -18,9 +18,11 @@ Kind = Literal["generators", "filters", "teachers", "formats"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "generators": {
         "alpaca": "instructgen.generators.alpaca:Alpaca",
+        "clarify": "instructgen.filters.clarify:Clarify",
         "self_instruct": "instructgen.generators.self_instruct:SelfInstruct",
     },
     "filters": {
+        "ambiguity": "instructgen.filters.ambiguity:Ambiguity",
         "answers": "instructgen.filters.answers:Answers",
         "capability": "instructgen.filters.capability:Capability",
         "characters": "instructgen.filters.characters:Characters",
