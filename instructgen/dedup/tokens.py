@@ -22,7 +22,8 @@ TokenizerName = Literal["auto", "reference", "words", "characters"]
 
 _KEPT = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _SPACE_BUT_KEPT = bytes(c if c in _KEPT else 32 for c in range(256))
-_LAST_MARK_BLOCK = 0x1F000  # combining marks beyond it are variation selectors, which change no word
+_BLOCKS_WITH_MARKS = ((0x300, 0x3400), (0xA000, 0xAC00), (0xFB00, 0xFE30), (0x10000, 0x12000), (0x16000, 0x1F000))
+"""The others hold Han, Hangul and private characters; marks beyond are variation selectors, which change no word."""
 _SCRIPTS_WITHOUT_SPACES = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x0F00, 0x0FFF),  # Tibetan
@@ -68,12 +69,23 @@ def tokenizer(name: TokenizerName) -> Tokenizer:
 
 
 @cache
-def _marks() -> str:
-    r"""Return a character class of all combining marks, which `\w` leaves out: Hindi words need theirs."""
-    codes = [c for c in range(0x300, _LAST_MARK_BLOCK) if unicodedata.category(chr(c)).startswith("M")]
-    starts = [c for c, before in zip(codes, [-1, *codes], strict=False) if c != before + 1]
-    ends = [c for c, after in zip(codes, [*codes[1:], -1], strict=False) if after != c + 1]
-    return _ranges(zip(starts, ends, strict=True))
+def _marks() -> tuple[str, str]:
+    r"""Return character classes of combining marks, which `\w` leaves out: all, and those of scripts with spaces."""
+    codes = [
+        code
+        for block in _BLOCKS_WITH_MARKS
+        for code in range(*block)
+        if unicodedata.category(chr(code)).startswith("M")
+    ]
+    spaced = [code for code in codes if not any(low <= code <= high for low, high in _SCRIPTS_WITHOUT_SPACES)]
+    return _ranges(_stretches(codes)), _ranges(_stretches(spaced))
+
+
+def _stretches(codes: list[int]) -> Iterable[tuple[int, int]]:
+    """Return (first, last) of each run of consecutive numbers."""
+    starts = [code for code, before in zip(codes, [-1, *codes], strict=False) if code != before + 1]
+    ends = [code for code, after in zip(codes, [*codes[1:], -1], strict=False) if after != code + 1]
+    return zip(starts, ends, strict=True)
 
 
 def _ranges(pairs: Iterable[tuple[int, int]]) -> str:
@@ -82,10 +94,11 @@ def _ranges(pairs: Iterable[tuple[int, int]]) -> str:
 
 @cache
 def _word_pattern() -> re.Pattern[str]:
-    single = _ranges(_SCRIPTS_WITHOUT_SPACES)
-    return re.compile(rf"(?![_\W])[{single}][{_marks()}]*|(?:(?![{single}])[^\W_]|(?![{single}])[{_marks()}])+")
+    single, (marks, spaced) = _ranges(_SCRIPTS_WITHOUT_SPACES), _marks()
+    letters = rf"[^\W_{single}]"
+    return re.compile(rf"{letters}+(?:[{spaced}]+{letters}*)*|(?=\w)[{single}][{marks}]*")
 
 
 @cache
 def _character_pattern() -> re.Pattern[str]:
-    return re.compile(rf"[^\W_][{_marks()}]*")
+    return re.compile(rf"[^\W_][{_marks()[0]}]*")
