@@ -27,35 +27,23 @@ SEVERAL = re.compile(
     re.IGNORECASE,
 )
 _POINTS = any_of(
-    "it",
-    "its",
-    "they",
-    "them",
-    "their",
-    "he",
-    "she",
-    "him",
-    "these",
-    "those",
-    "this one",
-    "that one",
-    "the former",
-    "the latter",
+    r"its?|they|them|their|he|she|him|(?:these|those)(?! \w)|this one|that one|the former|the latter",
 )
 _NOUN_LIKE = re.compile(
     r"\b(?:the|a|an|my|your|our|each|every|some|any|two|three|\d+)\s+\w+|\b[A-Z]\w+|\w+(?:s|ion|ment|ness|ity|er|ing)\b",
     re.ASCII,
 )
 _EXPLETIVE = re.compile(
-    r"\b(?:it(?:'s|’s)|it (?:is|was|would|will|can|could|should|may|might|seems|takes|means|feels|looks|rains|be|to)\b|make it (?:clear|more|less|sound|shorter|longer|easy)|"
-    r"if it|that it|so it|is it|does it take|what time is it)\b",
+    r"\bit(?:'s|’s)|\bit (?:is|was|would|will|can|could|should|may|might|seems|takes|means|feels|looks|rains|be|to)\b|"
+    r"\bmake it (?:clear|more|less|sound|shorter|longer|easy)|\b(?:if it|that it|so it|is it|does it take)\b",
     re.IGNORECASE,
 )
 _THING = (
     r"(?:text|something|paragraphs?|piece|answer|response|essay|article|story|description|list|report|summary|speech)"
 )
 VAGUE_LENGTH = any_of(
-    rf"(?<!this )(?<!the )(?<!following )(?<!given )(?:a )?(?:short|long|brief|lengthy|quick|longer|shorter) (?:\w+ )?{_THING}",
+    r"(?<!this )(?<!the )(?<!following )(?<!given )(?:a )?(?:short|long|brief|lengthy|quick|longer|shorter) "
+    rf"(?:\w+ )?{_THING}",
     r"a few (?:words|lines|sentences|paragraphs|points)",
     r"some (?:words|lines|sentences|points|text)",
     r"not too (?:long|short)",
@@ -68,9 +56,8 @@ VAGUE_FORM = any_of(
     r"and so on|etc|or something(?: like that| similar)?|some kind of|stuff|or whatever",
 )
 VAGUE_TASK = re.compile(
-    r"^\W*(?:(?:please )?(?:do|fix|improve|change|continue|explain|help|answer|complete|process|handle|summari[sz]e|rewrite|edit|"
-    r"translate|correct|sort)(?: (?:it|"
-    r"this|that|me|the task|the following|the input|the text))?)\W*$",
+    r"^\W*(?:(?:please )?(?:do|fix|improve|change|continue|explain|help|answer|complete|process|handle|summari[sz]e|"
+    r"rewrite|edit|translate|correct|sort)(?: (?:it|this|that|me|the task|the following|the input|the text))?)\W*$",
     re.IGNORECASE,
 )
 _SIZED = re.compile(
