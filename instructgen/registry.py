@@ -86,6 +86,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "super_ni": "instructgen.formats.super_ni:SuperNI",
         "text": "instructgen.formats.text:Text",
         "unpaired": "instructgen.formats.prompt_completion:Unpaired",
+        "ultrachat": "instructgen.formats.ultrachat:UltraChat",
+        "unnatural": "instructgen.formats.unnatural:Unnatural",
     },
 }
 

@@ -27,6 +27,9 @@ CHAT = _made(
         lambda parts: (*parts[0], *(turn for pair in parts[1] for turn in pair))
     )
 )
+TALK = _made(
+    st.lists(EXCHANGE, min_size=1, max_size=3).map(lambda pairs: tuple(turn for pair in pairs for turn in pair))
+)
 OPEN = CHAT.map(lambda s: Sample(turns=s.turns[:-1], labels=s.labels, provenance=s.provenance))
 WEIGHED = CHAT.map(
     lambda s: Sample(
@@ -88,6 +91,7 @@ NATURAL = {
     "preference_implicit": CHAT_PAIR,
     "preference_text": PAIR, "process": STEPS, "prompt_completion": SINGLE, "prompt_completion_chat": CHAT,
     "ranked": RANKED, "sample": TOOLS | RANKED | STEPS, "self_instruct": SINGLE, "sharegpt": CHAT | OPEN,
-    "stepwise": SURE_STEPS, "super_ni": SINGLE, "text": SINGLE, "unpaired": THUMB,
+    "stepwise": SURE_STEPS, "super_ni": SINGLE, "text": SINGLE, "ultrachat": TALK,
+    "unnatural": SINGLE, "unpaired": THUMB,
 }  # fmt: skip
 """Format -> samples that it holds."""
