@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,13 +81,13 @@ def generate(
         )
         lent = tools(unsafe_code=unsafe_code)
         screening = Screening([option.prepare(lent) for option in recipe.filters])
-        engine = Engine(
-            recipe, work, purchases, screening, fits=budget(recipe, _sitting(work)).fits, pilot=pilot, watch=watch
-        )
+        caps = budget(recipe, _sitting(work))
+        engine = Engine(recipe, work, purchases, screening, fits=caps.fits, pilot=pilot, watch=watch)
         ended = engine.fold()
         # A run that has ended starts no teacher.
         ending = ended if ended is not None else asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
-        notes = [*hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
+        used_up = caps.explain(engine.progress.spent, 0, engine.bound) if ending == "budget" else ""
+        notes = [used_up, *hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
     seconds = time.monotonic() - started
     notes = [note for note in notes if note]
@@ -116,9 +116,17 @@ def freeze(recipe: Recipe) -> Frozen:
 def prompt_texts(recipe: Recipe) -> dict[str, str]:
     """Return the prompt templates that the recipe's generator and judges use: the user's own, else the bundled ones."""
     names = {*recipe.generator.prompt_names(), *(name for f in recipe.filters for name in f.prompt_names())}
-    folders = [Path(recipe.prompts)] if recipe.prompts else []
+    return template_texts(names, recipe.prompts)
+
+
+def template_texts(names: Iterable[str], own: str = "") -> dict[str, str]:
+    """Return the texts of prompt templates, from the user's folder `own` where it has them, else the bundled ones.
+
+    Raises: PromptError for a folder or template that does not exist.
+    """
+    folders = [Path(own)] if own else []
     if folders and not folders[0].is_dir():
-        raise PromptError(f"{recipe.prompts}: no such folder of prompts; leave `prompts` out to use the bundled ones")
+        raise PromptError(f"{own}: no such folder of prompts; leave `prompts` out to use the bundled ones")
     texts = {}
     for name in sorted(names):
         paths = [folder / f"{name}.txt" for folder in (*folders, bundled_dir("prompts"))]

@@ -104,6 +104,7 @@ def test_a_budget_in_dollars_lasts_longer_in_batch_mode(tmp_path):
             outcome = generate(priced.model_copy(update={"teacher": teacher}), tmp_path / mode)
             bill = server.bill.prompt_tokens * 0.4 + server.bill.completion_tokens * 1.6
             assert outcome.ending == "budget"
+            assert outcome.notes[0].startswith("budget.usd 0.048: 0.0")
             assert bill * (0.5 if mode == "batch" else 1) / 1e6 <= 0.048
             slots[mode] = outcome.progress.slots
 

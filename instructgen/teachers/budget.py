@@ -53,11 +53,6 @@ class Budget:
         self._price = price or FREE
         self._past_price = past_price or self._price
 
-    @property
-    def limits_output(self) -> bool:
-        """True when every request has to carry an output limit, because dollars or tokens are capped."""
-        return self.usd is not None or self.tokens is not None
-
     def spent(self, usage: Usage) -> Amount:
         """Return what answered requests have taken."""
         return Amount(self._past_price.cost(usage), usage.tokens, usage.requests)

@@ -98,8 +98,7 @@ def test_a_cap_in_dollars_needs_a_price():
     """The error names the model and says how to give one; other caps need none."""
     with pytest.raises(RecipeError, match=r"budget\.usd is 5, and the price of model 'mine' is not known\. .*price: "):
         Budget(usd=5, model="mine")
-    assert Budget(tokens=5).limits_output
-    assert not Budget(requests=5).limits_output
+    assert Budget(tokens=5, requests=5).fits(Usage(), 0, SlotBound())
 
 
 @pytest.mark.parametrize(
