@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from instructgen.clean_summary import Summary
 from instructgen.convert.write import _Seen as Names
@@ -42,8 +42,18 @@ TOGETHER = 1_000
 """Rows judged together; fewer when they are long."""
 _LONG = 4_000_000  # characters judged together
 
-Judge = Callable[[Sequence[Sample]], list[Verdict]]
-"""Asks a teacher about samples that the free filters left; a verdict each, in order."""
+Check = Callable[[Sequence[Sample]], list[Verdict]]
+"""A verdict per sample, in order."""
+
+
+class Judge(Protocol):
+    """Asks a teacher about samples that the free filters left; `judging.Judging` is one."""
+
+    noted: dict[str, dict[str, Any]]
+    """Sample id -> what its judges noted, by judge."""
+
+    def __call__(self, samples: Sequence[Sample], /) -> list[Verdict]:
+        """Return a verdict per sample, in order."""
 
 
 @dataclass
@@ -115,8 +125,12 @@ class Screen:
 
     def paid_checks(self, rows: Sequence[Row]) -> None:
         """Ask the judge about what is left."""
-        if self._judge is not None:
-            self._batch("judge", self._judge, rows)
+        if self._judge is None:
+            return
+        self._batch("judge", self._judge, rows)
+        for row in rows:
+            row.notes = [self._judge.noted.get(sample.id, {}) for sample in row.samples]
+        self._judge.noted.clear()
 
     def memory_checks(self, rows: Sequence[Row]) -> None:
         """Apply the filters with memory, row by row in this order; kept rows are remembered."""
@@ -128,9 +142,10 @@ class Screen:
                 self._one_by_one(row)
         for row in left:
             if row.kept:
-                row.notes = [self._notes(sample) for sample in row.samples]
+                pairs = zip(row.notes, row.samples, strict=True)
+                row.notes = [noted | self._notes(sample) for noted, sample in pairs]
 
-    def _batch(self, kind: str, check: Judge, rows: Sequence[Row]) -> None:
+    def _batch(self, kind: str, check: Check, rows: Sequence[Row]) -> None:
         asked = [(row, place) for row in rows if row.kept for place in range(len(row.samples))]
         verdicts = check([row.samples[place] for row, place in asked])
         for (row, place), verdict in zip(asked, verdicts, strict=True):

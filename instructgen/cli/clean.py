@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,9 @@ import typer
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from instructgen.clean import Preference
+    from instructgen.clean import Judge, Preference
     from instructgen.clean_summary import Summary
     from instructgen.filters import Filter
 
@@ -46,14 +47,44 @@ def clean(
         filters = recipe_filters(data, str(path))
         about = {"recipe": str(path) if recipe else "the default set", "keep": keep}
         wanted = preference(keep, score, prefer or ())
-        done = cleaned(source, shape, filters, into, about, wanted, unsafe_code=unsafe_code, overwrite=overwrite)
+        with _judges(data, path, filters, into, overwrite=overwrite) as judge:
+            done = cleaned(
+                source, shape, filters, into, about, wanted, judge, unsafe_code=unsafe_code, overwrite=overwrite
+            )
         tell(done, as_json=as_json)
         say(f"Kept rows: {into / 'kept.jsonl'}")
 
 
+@contextmanager
+def _judges(
+    data: dict[str, Any] | None, path: Path, filters: Sequence[Filter], into: Path, *, overwrite: bool
+) -> Iterator[Judge | None]:
+    """Open the teacher that judges ask, where the recipe has judges; their answers are stored in the folder."""
+    judges = [check for check in filters if check.judge]
+    if not judges or data is None:
+        yield None
+        return
+    from instructgen.clean import MARKER
+    from instructgen.errors import RecipeError
+    from instructgen.files import claim
+    from instructgen.judging import judging
+    from instructgen.recipe import build
+    from instructgen.sitting import template_texts
+
+    if "teacher" not in data:
+        raise RecipeError(f"{path}: filter {judges[0].kind!r} asks a teacher; add `teacher` to the recipe")
+    teacher = build("teachers", data["teacher"], "teacher").located(path.parent)
+    own = str(path.parent / data["prompts"]) if data.get("prompts") else ""
+    texts = template_texts({name for judge in judges for name in judge.prompt_names()}, own)
+    claim(into, MARKER, overwrite=overwrite)
+    (into / MARKER).touch()
+    with judging(into, judges, teacher, texts, int(data.get("seed", 0))) as judge:
+        yield judge
+
+
 def cleaned(
     source: str, shape: str, filters: Sequence[Filter], into: Path, about: dict[str, Any],
-    wanted: Preference | None = None, *, unsafe_code: bool = False, overwrite: bool = False,
+    wanted: Preference | None = None, judge: Judge | None = None, *, unsafe_code: bool = False, overwrite: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Open IN, clean it into a folder, return the summary. Raises: our errors."""
     from instructgen.clean import Screen, rows_of
@@ -66,7 +97,7 @@ def cleaned(
     if into.resolve() in (given.path.resolve(), *given.path.resolve().parents):
         raise ExportError(f"{into} is or holds the input itself; choose another --into")
     lent = tools(unsafe_code=unsafe_code)
-    screen = Screen([check.prepare(lent) for check in filters])
+    screen = Screen([check.prepare(lent) for check in filters], judge)
     about = {"input": source, "format": given.format.name} | about
     about["filters"] = [check.model_dump(mode="json", exclude_defaults=True) for check in filters]
     rows = rows_of(given.rows, given.format, given.source, given.bad)
