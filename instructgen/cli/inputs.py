@@ -91,7 +91,13 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
 
 
 def _folder(path: Path, said: Callable[[str], None]) -> Path:
-    """Return the folder of one config when `path` is a dataset of ours: its configs hold the same samples."""
+    """Return what to read of a folder of ours: the samples beside their decisions, or one config of an export.
+
+    The configs of an export hold the same samples; of a folder that is none of ours all data files are read.
+    """
+    for name in ("samples.jsonl", "kept.jsonl"):
+        if (path / name).is_file() and (path / "decisions.jsonl").is_file():
+            return path / name
     manifest: dict[str, Any] = {}
     if (path / "manifest.json").is_file():
         try:
@@ -100,6 +106,9 @@ def _folder(path: Path, said: Callable[[str], None]) -> Path:
             return path
     configs = manifest.get("configs") if isinstance(manifest, dict) else None
     if not isinstance(configs, dict) or manifest.get("written_by") != "instructgen":
+        return path
+    configs = {name: rows for name, rows in configs.items() if name.isidentifier() and (path / name).is_dir()}
+    if not configs:
         return path
     chosen = "sample" if "sample" in configs else max(configs, key=lambda name: sum(configs[name].values()))
     said(f"{path}: an exported dataset with configs {', '.join(configs)}; reading {chosen}")

@@ -10,6 +10,7 @@ those of its guide; the rest is what TRL, LLaMA-Factory and Axolotl skip or trai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
@@ -74,7 +75,8 @@ class Checks:
         special: Sequence[str] = SPECIAL,
         openai: bool = False,
     ) -> None:
-        self._count, self._context, self._special, self._openai = count_tokens, context, tuple(special), openai
+        self._count, self._context, self._openai = count_tokens, context, openai
+        self._marked = re.compile("|".join(map(re.escape, special))) if special else None
         self._found: dict[str, tuple[int, list[int]]] = {}
         self._rows = 0
         self.tokens = 0
@@ -83,7 +85,7 @@ class Checks:
     def look(self, sample: Sample, number: int) -> None:
         """Check one sample; `number` is its row, from 1."""
         self._rows += 1
-        found = {*_order(sample.turns), *_content(sample, self._special), *_calls(sample.turns)}
+        found = {*_order(sample.turns), *_content(sample, self._marked), *_calls(sample.turns)}
         if any(answer.turns == sample.turns[-1:] for answer in sample.answers):
             found.add("equal_answers")
         if self._openai:
@@ -129,12 +131,13 @@ def _order(turns: Sequence[Turn]) -> Iterable[str]:
         yield "last_not_assistant"
 
 
-def _content(sample: Sample, special: Sequence[str]) -> Iterable[str]:
-    turns = [*sample.turns, *(turn for answer in sample.answers for turn in answer.turns)]
-    if any(not turn.text.strip() and not turn.tool_calls for turn in turns):
-        yield "empty_turn"
-    if any(mark in turn.text for turn in turns for mark in special):
-        yield "special_token"
+def _content(sample: Sample, special: re.Pattern[str] | None) -> Iterable[str]:
+    for turn in (*sample.turns, *(turn for answer in sample.answers for turn in answer.turns)):
+        text = turn.text
+        if not text.strip() and not turn.tool_calls:
+            yield "empty_turn"
+        if special is not None and special.search(text):
+            yield "special_token"
 
 
 def _calls(turns: Sequence[Turn]) -> Iterable[str]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from instructgen.errors import DataError
 from instructgen.formats import Format, Unreadable
 from instructgen.formats.reading import encoded, plain, whole
-from instructgen.records import Rejection, Sample
+from instructgen.records import Provenance, Rejection, Sample
 
 SPECIFIC_FIRST = (
     "sample", "oasst_tree", "oasst", "super_ni", "process", "stepwise", "llava", "openai_preference", "ranked",
@@ -82,7 +82,10 @@ def _placed(sample: Sample, source: str, number: int) -> Sample:
     known = sample.provenance
     if known.source or not source:
         return sample
-    return sample.with_provenance(source=source, source_id=known.source_id or str(number))
+    placed = Provenance(source=source, source_id=known.source_id or str(number))
+    if known == Provenance(source_id=known.source_id):  # nothing else is known: no need to copy fields one by one
+        return sample.model_copy(update={"provenance": placed})
+    return sample.with_provenance(source=source, source_id=placed.source_id)
 
 
 def _unreadable(reason: str, detail: str, number: int, row: Mapping[str, Any]) -> Rejection:

@@ -1,0 +1,221 @@
+"""export, push, pull and diff as commands: inputs of every kind, options, what is said, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from instructgen.cli import app
+from instructgen.files import iter_rows
+from tests.conftest import ROOT
+
+ROWS = [
+    {"instruction": "Sort.", "input": "2, 1", "output": "1, 2", "id": "same"},
+    {"instruction": "Say hi.", "input": "", "output": "hi", "id": "same"},
+    {"instruction": "Say hi.", "input": "", "output": "hi"},
+]
+
+
+def run(*words, code=0):
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == code, done.output
+    return done
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+def test_the_format_is_detected_and_said(rows, tmp_path):
+    """What was found, why, and where the dataset is."""
+    done = run("export", rows, "--into", tmp_path / "out")
+
+    assert "3 of the first 3 rows have the shape of alpaca: instruction, input, output" in done.stderr
+    assert done.stdout == f"{tmp_path / 'out'}\n"
+    assert {"alpaca", "messages"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_ids_of_the_input_may_repeat(rows, tmp_path):
+    """Our ids come from the content: rows that share an id stay apart, equal rows are numbered, and that is said."""
+    done = run("export", rows, "--format", "alpaca", "--into", tmp_path / "out")
+
+    ids = [row["id"] for _, row in iter_rows(tmp_path / "out/alpaca")]
+    assert len(set(ids)) == 3
+    assert ids[2] == f"{ids[1]}-2"
+    assert "1 samples repeat an earlier one" in done.stderr
+
+
+def test_from_overrides_detection(rows, tmp_path):
+    """Every row is then held against the shape that was named."""
+    done = run("export", rows, "--from", "sharegpt", "--into", tmp_path / "out", code=1)
+
+    assert "there are no samples to export" in done.stderr
+    assert "row 1: conversations: expected a list of objects, found nothing" in done.stderr
+
+
+def test_an_unknown_format_suggests(rows, tmp_path):
+    """A slip of the hand, or a name with a slash."""
+    assert (
+        "did you mean 'alpaca'?" in run("export", rows, "--format", "alpacca", "--into", tmp_path / "o", code=1).stderr
+    )
+    assert "is not known" in run("export", rows, "--format", "../alpaca", "--into", tmp_path / "o", code=1).stderr
+
+
+def test_standard_input(tmp_path):
+    """A dash reads rows from a pipe."""
+    text = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
+    command = [
+        sys.executable,
+        "-m",
+        "instructgen",
+        "export",
+        "-",
+        "--format",
+        "sharegpt",
+        "--into",
+        str(tmp_path / "out"),
+    ]
+
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=True, cwd=ROOT)
+
+    assert b"standard input: 1 of the first 1 rows" in done.stderr
+    assert json.loads((tmp_path / "out/jsonl/sharegpt-train.jsonl").read_text())["conversations"][1]["value"] == "b"
+
+
+def test_an_export_is_an_input_again(rows, tmp_path):
+    """One config is read, not each sample twice; ids and inputs are those of before."""
+    run("export", rows, "--format", "messages", "--format", "alpaca", "--into", tmp_path / "one")
+    done = run("export", tmp_path / "one", "--format", "alpaca", "--into", tmp_path / "two")
+
+    assert "an exported dataset with configs alpaca, messages; reading" in done.stderr
+    keys = ("id", "instruction", "input", "output", "provenance")
+    one, two = (
+        [[row[key] for key in keys] for _, row in iter_rows(tmp_path / name / "alpaca")] for name in ("one", "two")
+    )
+    assert one == two
+
+
+def test_the_input_is_never_overwritten(rows, tmp_path):
+    """--overwrite on a folder that holds the input would destroy it."""
+    done = run("export", rows, "--into", tmp_path, "--overwrite", code=1)
+
+    assert "is or holds the input itself" in done.stderr
+    assert rows.is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no known format fits; columns seen: none"),
+        ('{"spam": 1}\n', "columns seen: spam. Say --from with one of: "),
+        ("broken\n", "first broken row: {'row': 1"),
+        ("\xff", None),
+    ],
+)
+def test_files_that_hold_nothing_known(tmp_path, content, said):
+    """One message names what was seen and what to do."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content.encode("latin-1"))
+
+    done = run("export", path, "--into", tmp_path / "out", code=1)
+
+    assert (said or "not UTF-8") in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_rows_are_counted_beside_good_ones(rows, tmp_path):
+    """The first of each kind is shown with its number; the rest is counted."""
+    with rows.open("a", encoding="utf-8") as file:
+        file.write('{"instruction": "x"}\nnot json\n{"instruction": 1, "output": "y"}\n{"instruction": "z"}\n')
+
+    done = run("export", rows, "--format", "alpaca", "--into", tmp_path / "out")
+
+    assert "row 4: output: expected a text, found nothing" in done.stderr
+    assert "row 5: not JSON" in done.stderr
+    assert "input: 2 rows could not be read (missing_field)" in done.stderr
+
+
+def test_giant_row_groups_are_cut(tmp_path, monkeypatch):
+    """One row group is read in batches and written in small ones; a row above the limit is named."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"instruction": [f"q{n}" for n in range(5000)], "output": ["x" * 1000] * 5000})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=5000)
+    monkeypatch.setattr("instructgen.exporters.shards.GROUP_BYTES", 200_000)
+    run("export", tmp_path / "in.parquet", "--format", "alpaca", "--into", tmp_path / "out")
+
+    (path,) = (tmp_path / "out/alpaca").glob("*.parquet")
+    sizes = [
+        pq.ParquetFile(path).metadata.row_group(n).total_byte_size for n in range(pq.ParquetFile(path).num_row_groups)
+    ]
+    assert len(sizes) > 20
+    assert max(sizes) < 250_000
+    monkeypatch.setattr("instructgen.exporters.shards.ROW_BYTES", 500)
+    done = run("export", tmp_path / "in.parquet", "--format", "alpaca", "--into", tmp_path / "out2", code=1)
+    assert "a Parquet column holds at most 2 GB" in done.stderr
+
+
+def test_splits_and_licence_are_checked(rows, tmp_path):
+    """Each wrong option is told before anything is written."""
+    for option, value, said in (
+        ("--splits", "test", "expected NAME=SHARE"),
+        ("--splits", "test=2", "is no share"),
+        ("--license", "cc-by-5.0", "no licence id of the Hub"),
+        ("--tokenizer", tmp_path / "none", "expected a tokenizer's folder"),
+    ):
+        assert said in run("export", rows, option, value, "--into", tmp_path / "out", code=1).stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_text_through_a_jinja_file(rows, tmp_path):
+    """A user's own chat template."""
+    (tmp_path / "chat.jinja").write_text("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}")
+
+    run("export", rows, "--format", "text", "--template", tmp_path / "chat.jinja", "--into", tmp_path / "out")
+
+    first = json.loads((tmp_path / "out/jsonl/text-train.jsonl").read_text().splitlines()[0])
+    assert first == {"text": "[user]Sort.\n\n2, 1[assistant]1, 2"}
+
+
+def test_a_tokenizers_special_tokens_and_template(rows, tmp_path):
+    """Read from its JSON files; counting without the package says what to install."""
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text('{"added_tokens": [{"content": "hi", "special": true}]}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"bos_token": {"content": "<s>"}, "chat_template": "{{ bos_token }}{{ messages[0].content }}"}'
+    )
+    from instructgen.exporters.tokenizer import load_tokenizer
+
+    loaded = load_tokenizer(folder)
+
+    assert (loaded.special, loaded.marks) == (("hi",), {"bos_token": "<s>"})
+    assert loaded.template.startswith("{{ bos_token }}")
+
+
+def test_a_second_export_says_what_changed(rows, tmp_path):
+    """The change log of the card, and diff between two folders, agree."""
+    run("export", rows, "--format", "alpaca", "--into", tmp_path / "one")
+    rows.write_text(json.dumps({"instruction": "New", "output": "row"}) + "\n" + rows.read_text(), encoding="utf-8")
+    run("export", rows, "--format", "alpaca", "--into", tmp_path / "two")
+
+    done = run("diff", tmp_path / "one", tmp_path / "two")
+
+    assert "rows: 3 -> 4" in done.stdout
+    assert "added 1, removed 0" in done.stdout
+
+
+def test_the_whole_chain():
+    """CSV -> convert -> clean -> export -> push -> load, and generate -> export -> push: counts agree throughout."""
+    command = [sys.executable, str(ROOT / "tests/chain.py"), sys.executable, "-m", "instructgen"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("loaded from the Hub") == 2
