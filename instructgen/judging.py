@@ -3,7 +3,7 @@
     DIR/recipe.yaml       what was judged with: filters, teacher, prompts
     DIR/completions.db    what the teacher said; a second `clean` into DIR asks for nothing that is in it
 
-A sampled request is seeded by (recipe's seed, the sample's id, judge, step): a row's verdict does not depend on where it
+A sampled request is seeded by (recipe seed, sample id, judge, step): a verdict does not depend on where the row
 stands.
 """
 
