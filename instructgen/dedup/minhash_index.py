@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from instructgen.dedup.greedy import LOW, ROW_BITS, GreedyIndex, Item, Mask, Numbers, Scores
 from instructgen.dedup.rouge_index import checked
-from instructgen.dedup.tokens import words as words_of
+from instructgen.dedup.tokens import spaced_words
 
 Hashes = NDArray[np.uint64]
 
@@ -50,7 +49,6 @@ class MinHashIndex(GreedyIndex[_Hashed]):
         self._threshold = float(checked(threshold))
         self._words = words
         self.bands = choose_bands(self._threshold, miss)
-        self._numbers = _Numbers()
         self._keys = np.empty(0, np.uint64)  # of all sorted entries, ascending; `_entry` beside it
         self._entry = np.empty(0, np.int64)
         self._recent: dict[int, list[int]] = {}
@@ -58,7 +56,7 @@ class MinHashIndex(GreedyIndex[_Hashed]):
 
     def sees(self, text: str) -> bool:
         """Tell whether the text has any word."""
-        return bool(words_of(text))
+        return bool(spaced_words(text).split())
 
     def _learn(self, texts: Sequence[str]) -> _Hashed:
         self._settle()
@@ -121,25 +119,14 @@ class MinHashIndex(GreedyIndex[_Hashed]):
         items: list[Item] = []
         keys = np.zeros((len(texts), self.bands[0]), np.uint64)
         for at in range(0, len(texts), _ROWS_AT_ONCE):
-            rows = [words_of(text) for text in texts[at : at + _ROWS_AT_ONCE]]
-            lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-            numbers = map(self._numbers.__getitem__, chain.from_iterable(rows))
-            words = np.fromiter(numbers, np.uint64, int(lengths.sum()))
+            words, lengths = _words(texts[at : at + _ROWS_AT_ONCE])
             shingles, counts = _shingles(words, lengths, self._words)
             ends = np.cumsum(counts)
             items += np.split(shingles, ends[:-1])
             seen = counts > 0
             if seen.any():
-                keys[at : at + len(rows)][seen] = _band_keys(shingles, (ends - counts)[seen], *self.bands)
+                keys[at : at + len(counts)][seen] = _band_keys(shingles, (ends - counts)[seen], *self.bands)
         return _Hashed(items, keys, np.array([len(item) > 0 for item in items], bool))
-
-
-class _Numbers(dict[str, int]):
-    """Gives each new word the next number."""
-
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self) + 1
-        return number
 
 
 def choose_bands(threshold: float, miss: float) -> tuple[int, int]:
@@ -170,16 +157,38 @@ def _constants(count: int) -> Hashes:
     return _mixed(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
 
 
+_POWERS = np.cumprod(np.full(4096, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)  # of places in a word
+
+
+def _words(texts: Sequence[str]) -> tuple[Hashes, Numbers]:
+    """Return the hash of each word of each text, one after another, and how many each text has.
+
+    A word's hash is a sum over its UTF-8 bytes, each with a factor of its own and one of its place in the word.
+    """
+    rows = [spaced_words(text) for text in texts]
+    blob = np.frombuffer(b" ".join([b"", *rows, b""]), np.uint8)
+    inside = blob > ord(" ")
+    places = np.flatnonzero(inside)
+    first = np.flatnonzero(inside[1:] & ~inside[:-1]) + 1
+    ends = np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)) + 1)
+    lengths = np.diff(np.searchsorted(first, ends), prepend=0)
+    if not len(first):
+        return np.empty(0, np.uint64), lengths
+    sizes = np.flatnonzero(~inside[1:] & inside[:-1]) + 1 - first
+    factors = _constants(256)[blob[places]] * _POWERS[(places - np.repeat(first, sizes)) % len(_POWERS)]
+    return _mixed(np.add.reduceat(factors, np.cumsum(sizes) - sizes) + sizes.astype(np.uint64)), lengths
+
+
 def _shingles(words: Hashes, lengths: Numbers, size: int) -> tuple[Hashes, Numbers]:
     """Return the hash of each `size` neighbouring words of each text, one after another, and how many each text has.
 
-    A text with fewer words has one shingle of them all. `words` are numbers > 0, texts one after another.
+    A text with fewer words has one shingle of them all.
     """
     gap = size - 1  # blanks behind each text, so that no shingle reaches into the next
     starts = np.cumsum(lengths) - lengths
     row = np.repeat(np.arange(len(lengths)), lengths)
     spaced = np.zeros(len(words) + gap * len(lengths), np.uint64)
-    spaced[np.arange(len(words)) + gap * row] = _mixed(words)
+    spaced[np.arange(len(words)) + gap * row] = words
     joined = np.zeros(len(spaced) - gap, np.uint64)
     for place, factor in enumerate(_constants(size)):
         joined += spaced[place : place + len(joined)] * factor
@@ -213,15 +222,15 @@ def _flat(keys: Hashes, rows: Numbers, numbers: Numbers) -> tuple[Hashes, Number
 
 def _equal(keys: Hashes, rows: Numbers, known: Hashes, entry: Numbers, most: int | None) -> Numbers | None:
     """Return the pairs (row, entry) that have a key in common, ascending; `None` if there are more than `most`."""
-    asked = keys[rows].ravel()
-    first, after = np.searchsorted(known, asked), np.searchsorted(known, asked, side="right")
-    counts = after - first
+    asked, row = _flat(keys, rows, rows)  # sorted questions walk through memory in order
+    first = np.searchsorted(known, asked)
+    hit = np.flatnonzero(known[np.minimum(first, len(known) - 1)] == asked) if len(known) else np.empty(0, np.int64)
+    counts = np.searchsorted(known, asked[hit], side="right") - first[hit]
     total = int(counts.sum())
     if most is not None and total > most:
         return None
-    row = np.repeat(np.repeat(rows, keys.shape[1]), counts)
-    place = np.arange(total) + np.repeat(first - (np.cumsum(counts) - counts), counts)
-    return np.unique((row << ROW_BITS) | entry[place])
+    place = np.arange(total) + np.repeat(first[hit] - (np.cumsum(counts) - counts), counts)
+    return np.unique((np.repeat(row[hit], counts) << ROW_BITS) | entry[place])
 
 
 def _jaccard(left: Hashes, right: Hashes) -> float:

@@ -49,6 +49,16 @@ def words(text: str) -> list[str]:
     return _word_pattern().findall(unicodedata.normalize("NFKC", text).lower())
 
 
+def spaced_words(text: str) -> bytes:
+    """Return the tokens of `words` with white space between them, as UTF-8: cheaper than a list.
+
+    Example: spaced_words("Sort: this!").split() -> [b"sort", b"this"]
+    """
+    if text.isascii():
+        return text.lower().encode("ascii").translate(_SPACE_BUT_KEPT)
+    return " ".join(words(text)).encode("utf-8", "replace")
+
+
 def characters(text: str) -> list[str]:
     """Return each letter or digit with its combining marks, lower-cased (NFKC)."""
     return _character_pattern().findall(unicodedata.normalize("NFKC", text).lower())
