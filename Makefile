@@ -31,7 +31,7 @@ bench: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,local,safety,verify]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,local,safety,semantic,verify]'
 	touch $(READY)
 
 sample: $(READY)
