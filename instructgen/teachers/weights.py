@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +29,8 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 LICENCE = "Apache-2.0"
 MEGABYTES = 98
 LOCK_POLL_SECONDS = 0.2
+LEFTOVER = ".fetch-"
+"""How the folders of unfinished fetches begin."""
 
 log = logging.getLogger("instructgen")
 
@@ -76,30 +78,35 @@ def _is_good(path: Path) -> bool:
 
 @asynccontextmanager
 async def _turn(path: Path) -> AsyncIterator[None]:
-    """Hold the lock, waiting for whoever has it."""
+    """Hold the lock, waiting for whoever has it. Raises: TeacherError when the lock's file cannot be made."""
     said = False
-    while True:
-        lock = locked(path, str(path))
-        try:
-            lock.__enter__()
-        except RunError:
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(path, str(path)))
+                break
+            except RunError as error:
+                if not isinstance(error.__cause__, BlockingIOError):  # not held by another: it cannot be had at all
+                    raise TeacherError(f"{error}. {by_hand(weights_path())}") from error
             if not said:
                 log.warning("waiting for another process that fetches the model's weights")
                 said = True
             await asyncio.sleep(LOCK_POLL_SECONDS)
-            continue
-        try:
-            yield
-        finally:
-            lock.__exit__(None, None, None)
-        return
+        yield
 
 
 async def _fetch(path: Path) -> None:
     log.warning("fetching the weights of %s (%d MB, once) into %s", NAME, MEGABYTES, path.parent)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as folder:
+    await asyncio.to_thread(_clear_leftovers, path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=LEFTOVER) as folder:
         await _download(Path(folder))
         await asyncio.to_thread(_place, Path(folder), path)
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Take away what killed fetches left behind; we hold the lock, so nobody works there."""
+    for leftover in folder.glob(f"{LEFTOVER}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 async def _download(folder: Path) -> None:

@@ -181,6 +181,7 @@ def index(monkeypatch, tmp_path):
 
 def test_weights_are_fetched_once_also_by_two_at_once(index, tmp_path):
     """The second waits for the first; later calls find the file; nothing else is left in the folder."""
+    (tmp_path / "cache" / "models" / ".fetch-killed").mkdir(parents=True)
 
     async def both():
         return await asyncio.gather(weights.fetch_weights(), weights.fetch_weights())
@@ -219,6 +220,14 @@ def test_a_cache_that_cannot_be_written_is_named(index, monkeypatch, tmp_path):
 
     with pytest.raises(TeacherError, match="cannot be written"):
         asyncio.run(weights.fetch_weights())
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_and_no_endless_wait(index):
+    """A folder stands where its file should be."""
+    weights.weights_path().with_suffix(".lock").mkdir(parents=True)
+
+    with pytest.raises(TeacherError, match=r"cannot be written.*place the file by hand"):
+        asyncio.run(asyncio.wait_for(weights.fetch_weights(), 10))
 
 
 def test_without_an_index_the_error_says_how_to_place_the_file_by_hand(monkeypatch, tmp_path):
