@@ -18,7 +18,7 @@ from instructgen.records import Sample
 Compare = Literal["instruction", "instruction_input", "conversation"]
 
 _LOOKED_AT = 200  # remembered samples whose nearest others are looked for, and
-_COMPARED = 10_000_000  # comparisons that this may take: 1 to 5 seconds
+_COMPARED = 4_000_000  # comparisons that this may take: a few seconds
 
 _READS = {
     "instruction": frozenset({"instruction"}),
