@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
@@ -35,6 +35,7 @@ def _ranker() -> Callable[[str], list[tuple[str, float]]] | None:
     return rank  # type: ignore[no-any-return]
 
 
+@lru_cache(maxsize=2_048)  # `check` and `flags` ask about the same texts, a batch apart
 def detect(text: str) -> Detected | None:
     """Return the likeliest language of a text; `None` without letters or without py3langid.
 

@@ -49,7 +49,9 @@ class Repetition(RatedFilter):
         if found and not _REPEATS.search(exchange.instruction):
             yield "loop", found
             return
-        if len(words) >= self.min_words:
+        # A text has at most 3 more distinct words than distinct n-grams of 4: most texts need not be cut into n-grams.
+        most = (1 - self.max_repeated) * (len(words) - self.ngram + 1) + self.ngram - 1
+        if len(words) >= self.min_words and len(set(words)) <= most:
             grams = list(zip(*(words[i:] for i in range(self.ngram)), strict=False))
             share = 1 - len(set(grams)) / len(grams)
             if share > self.max_repeated:
@@ -66,7 +68,8 @@ class Repetition(RatedFilter):
         A period p stands k times in a row where p * (k - 1) words in a row equal the one p places before.
         """
         count = len(words)
-        if len(set(words)) > count - self.min_loop_words // 2:  # too few repeats for any loop
+        repeats = self.min_loop_words * (self.min_loops - 1) // self.min_loops - 1
+        if count - 1 - len(set(zip(words, words[1:], strict=False))) < repeats:  # too few word pairs again for any loop
             return None
         for period in range(1, min(20, count // self.min_loops) + 1):
             wanted = max(period * (self.min_loops - 1), self.min_loop_words - period)
