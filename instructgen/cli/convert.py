@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,6 @@ import typer
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
-    from instructgen.convert.conversion import Conversion
     from instructgen.convert.mapping import Mapping
     from instructgen.convert.sources import Source
     from instructgen.convert.write import Counts
@@ -95,9 +95,14 @@ def convert(
         from instructgen.convert.tokens import counter
 
         source = open_source(dataset, split, config, _names(columns) or None)
+        if _prompts(Path(task), source, seed, each, limit, into, overwrite=overwrite, as_json=as_json):
+            return
         found = _mapping(find_pack(task), source, _pairs("--map", mapping), _labels(labels))
         work = Conversion(source, found, _checked(Options, given), counter(tokenizer), limit, language)
-        _show(work)
+        say(f"{source.name}: task {found.pack.task}, {len(work.renderers)} templates")
+        for shown in found.shown():
+            say(shown)
+        _show(work.examples())
         about = {"dataset": dataset, "split": split, "task": task, "map": found.roles, "classes": found.values,
                  "labels": found.labels, "options": work.options.model_dump(mode="json"), "limit": limit}  # fmt: skip
         _write(work.run(), into, about, overwrite=overwrite, as_json=as_json)
@@ -142,18 +147,22 @@ def _checked(model: Any, given: dict[str, Any]) -> Any:
         raise typer.BadParameter(f"{place}: {problem['msg']} (found {problem['input']!r})") from error
 
 
+def at_terminal() -> bool:
+    """Tell whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
 def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str, str] | None) -> Mapping:
     """Return the mapping; ask for what stays open when a person is there."""
-    import sys
-
-    from instructgen.convert.mapping import Unsure, choose
+    from instructgen.convert.mapping import choose
+    from instructgen.convert.questions import Unsure
 
     rows = [row for _, row in source.head]
     while True:
         try:
             return choose(pack, source.columns, rows, given, source.class_names, labels)
         except Unsure as unsure:
-            if not sys.stdin.isatty():
+            if not at_terminal():
                 raise
             say(str(unsure))
             for question in unsure.questions:
@@ -162,12 +171,25 @@ def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str,
                 labels = _labels(typer.prompt("Names of the classes, as VALUE=NAME,...", err=True))
 
 
-def _show(work: Conversion) -> None:
-    """Print the mapping and three examples, before anything is written."""
-    say(f"{work.source.name}: task {work.mapping.pack.task}, {len(work.renderers)} templates")
-    for shown in work.mapping.shown():
-        say(shown)
-    for number, row in enumerate(work.examples(), 1):
+def _prompts(
+    path: Path, source: Source, seed: int, each: str, limit: int | None, into: Path, *, overwrite: bool, as_json: bool
+) -> bool:
+    """Convert through a promptsource file, if `path` is one: its templates know the columns by their names."""
+    from instructgen.convert.promptsource import PromptConversion, is_prompts, load_prompts
+
+    if not is_prompts(path):
+        return False
+    work = PromptConversion(source, load_prompts(path), seed, each == "all", limit)
+    say(f"{source.name}: {path}, {len(work.templates)} templates of promptsource; columns by their own names")
+    _show(work.examples())
+    about = {"dataset": source.name, "templates": str(path), "seed": seed, "each": each, "limit": limit}
+    _write(work.run(), into, about, overwrite=overwrite, as_json=as_json)
+    return True
+
+
+def _show(examples: list[dict[str, Any]]) -> None:
+    """Print rendered examples, before anything is written."""
+    for number, row in enumerate(examples, 1):
         say(f"--- example {number} ({row['provenance']['template']})")
         for turn in row["turns"]:
             say(f"[{turn['role']}] {_short(turn['content'])}")

@@ -18,8 +18,8 @@ CUES = (
 )
 CLOSINGS = ("So the answer is {}.", "The answer is {}.", "Therefore: {}", "Answer: {}")
 _TERSE = re.compile(
-    r"\b(?:only|alone|short|brief|briefly|nothing but|nothing else|just the|one word|single|at once|right away|quickly|in your head|"
-    r"no explanation|without|begin|start with|first word)\b|\.\.\.",
+    r"\b(?:only|alone|short|brief|briefly|nothing but|nothing else|just the|one word|single|at once|right away|quickly|"
+    r"in your head|no explanation|without|begin|start with|first word)\b|\.\.\.",
     re.IGNORECASE,
 )
 """Words of a template that ask for the bare answer, or for a form that reasoning before it would break."""

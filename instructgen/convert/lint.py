@@ -20,7 +20,7 @@ from instructgen.convert.bank import Compiled, Pack, environment, load_pack
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.layouts import NLI, NO_YES, PARAPHRASE, SENTIMENT
 from instructgen.convert.options import NO_OPTIONS, recover
-from instructgen.convert.promptsource import LABEL_COLUMNS, PromptTemplate, load_prompts, unlabelled
+from instructgen.convert.promptsource import LABEL_COLUMNS, PromptTemplate, is_prompts, load_prompts, unlabelled
 from instructgen.convert.render import Batch, Made, Renderer
 from instructgen.errors import TemplateError
 
@@ -92,19 +92,13 @@ def lint(path: Path, rows: Sequence[Mapping[str, Any]] = ()) -> list[Finding]:
     """
     if path.suffix == ".json":
         return [Finding(str(path), "task_file", said) for said in superni.problems(path)]
-    if _is_promptsource(path):
+    if is_prompts(path):
         return lint_prompts(load_prompts(path), rows)
     try:
         pack = load_pack(path)
     except TemplateError as error:
         return [Finding(str(path), "syntax", str(error).removeprefix(f"{path}: "))]
     return lint_pack(pack)
-
-
-def _is_promptsource(path: Path) -> bool:
-    from instructgen.files import read_text
-
-    return "!Template" in read_text(path)
 
 
 # Packs of ours

@@ -197,6 +197,11 @@ def _made(parts: Sequence[str], choices: Sequence[str] | None) -> Result:
     return Made(asked, said, said if said in known else None, known)
 
 
+def is_prompts(path: Path) -> bool:
+    """Tell whether a YAML file is promptsource's, by its tag."""
+    return path.suffix in (".yaml", ".yml") and path.is_file() and "!Template" in read_text(path)
+
+
 def load_prompts(path: Path, *, truncate: bool = False) -> list[PromptTemplate]:
     """Read a `templates.yaml`, in the order of the file.
 
@@ -268,6 +273,11 @@ class PromptConversion:
             unread.clear()
             yield from sorted(made, key=lambda outcome: outcome[0])
         yield from unread
+
+    def examples(self, count: int = 3) -> list[dict[str, Any]]:
+        """Return the first samples, for people to look at before anything is written."""
+        made = self._convert(self.source.head[: 20 * count], Random(self.seed))
+        return [row for _, row in sorted(made, key=lambda outcome: outcome[0]) if isinstance(row, dict)][:count]
 
     def _convert(
         self, part: Sequence[tuple[int, dict[str, Any]]], rng: Random

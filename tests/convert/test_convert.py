@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from instructgen.cli import app
 from instructgen.convert.bank import find_pack
 from instructgen.convert.conversion import Conversion, Options
-from instructgen.convert.mapping import Unsure, choose
+from instructgen.convert.mapping import choose
 from instructgen.convert.options import recover
+from instructgen.convert.questions import Unsure
 from instructgen.convert.sources import open_source
 from instructgen.convert.write import write
 from instructgen.decisions import read_slots
@@ -367,3 +368,14 @@ def test_the_label_of_real_rows_is_recovered(data_dir, tmp_path):
             assert labels["label"] == gold[number]
             seen += at is not None and labels["label"] == mapping.labels[at]
     assert seen > 1500
+
+
+def test_a_person_is_asked(tmp_path, monkeypatch):
+    """At a terminal the open roles are asked one by one, and the answers are used."""
+    rows = [{"left": f"A {i}", "right": f"B {i}", "label": "entailment" if i % 2 else "neutral"} for i in range(20)]
+    monkeypatch.setattr("instructgen.cli.convert.at_terminal", lambda: True)
+    arguments = ["convert", str(jsonl(tmp_path, rows)), "--task", "nli", "--into", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments, input="left\nright\n")
+
+    assert done.exit_code == 0, done.output
+    assert "text_pair        <- right   (given)" in done.output

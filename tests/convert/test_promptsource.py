@@ -280,3 +280,24 @@ def test_the_lint_command(tmp_path):
     assert "template 'one': unknown_field: uses ['txt']" in bad.output
     assert good.exit_code == 0, good.output
     assert "0 findings" in good.output
+
+
+def test_the_command_converts_through_a_released_file(data_dir, tmp_path):
+    """`--task` takes a promptsource file as it is: every template for every row that has a label."""
+    path = data_dir / "promptsource" / "imdb" / "templates.yaml"
+    arguments = [
+        "convert",
+        str(ROWS / "imdb.jsonl"),
+        "--task",
+        str(path),
+        "--each",
+        "all",
+        "--into",
+        str(tmp_path / "out"),
+    ]
+    done = CliRunner().invoke(app, arguments)
+
+    assert done.exit_code == 0, done.output
+    samples = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_bytes().split(b"\n") if line]
+    assert len(samples) == 4 * 11
+    assert "unlabelled 1" in done.output
