@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
@@ -69,15 +70,16 @@ class Repetition(RatedFilter):
         """
         count = len(words)
         repeats = self.min_loop_words * (self.min_loops - 1) // self.min_loops - 1
-        if count - 1 - len(set(zip(words, words[1:], strict=False))) < repeats:  # too few word pairs again for any loop
+        if count - 1 - len(set(pairwise(words))) < repeats:  # too few word pairs again for any loop
             return None
         for period in range(1, min(20, count // self.min_loops) + 1):
             wanted = max(period * (self.min_loops - 1), self.min_loop_words - period)
             run = 0
-            for word, earlier in zip(words[period:], words, strict=False):
-                run = run + 1 if word == earlier else 0
-                if run >= wanted and any(_is_prose(each) for each in words[:period] if each) and _is_prose(word):
-                    return {"words": snippet(word), "period": period, "run": run + period}
+            for at in range(period, count):
+                run = run + 1 if words[at] == words[at - period] else 0
+                if run >= wanted and any(_is_prose(word) for word in words[at - period + 1 : at + 1]):
+                    said = " ".join(words[at - period + 1 : at + 1])
+                    return {"words": snippet(said), "period": period, "run": run + period}
         return None
 
 
