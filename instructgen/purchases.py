@@ -24,6 +24,8 @@ from instructgen.store import Store
 from instructgen.teachers import Connection, leave
 from instructgen.teachers.tokens import request_bound
 
+OVER_DECLARED = "over_declared"
+"""Why a request beyond its slot's declaration is refused, unsent."""
 SEED_BITS = 31  # what the narrowest endpoints take as a seed
 
 
@@ -103,7 +105,7 @@ class Purchases:
         self._connection: Connection | None = None
         self._model, self._run_seed, self._reuse = model, run_seed, reuse
         self._gate = Gate(lambda: 1)
-        self._flight: dict[str, asyncio.Task[None]] = {}
+        self._flight: dict[str, asyncio.Task[Completion]] = {}
         self.bought = 0
         self.reused = store.reused()
         """Hashes of answers copied from another run; the budget does not count them."""
@@ -133,26 +135,37 @@ class Purchases:
         params = params.model_copy(update=changes) if changes else params
         return request.model_copy(update={"params": params, "model": request.model or self._model})
 
-    async def answer(self, request: Request, ledger: SlotLedger) -> Completion:
-        """Answer a request that `ready` made.
+    async def _all(self, requests: Sequence[Request], ledger: SlotLedger) -> list[Completion]:
+        """Answer requests that `ready` made, concurrently.
 
         Raises: TeacherError, MissingAnswer, RunError (the store cannot be written).
         """
+        found = [self._begun(request, ledger) for request in requests]
+        waiting = [answer for answer in found if isinstance(answer, asyncio.Task)]
+        if waiting:
+            # Not `gather`: a slot that is dropped must not take an answer with it that another slot waits for.
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        for task in waiting:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        completions = [answer.result() if isinstance(answer, asyncio.Task) else answer for answer in found]
+        for request, completion in zip(requests, completions, strict=True):
+            if completion.refusal != OVER_DECLARED:
+                ledger.used[completion.request] = (request.model, _once(completion.usage))
+        return completions
+
+    def _begun(self, request: Request, ledger: SlotLedger) -> Completion | asyncio.Task[Completion]:
+        """Return what is known already, else the purchase that is on its way from now on."""
         key = request.hash
         if not _declared(request, ledger):
-            return Completion(request=key, finish="refused", refusal="over_declared")
-        completion = self._store.get(key)
-        if completion is None:
-            if key not in self._flight:
-                self._flight[key] = task = asyncio.create_task(self._fetch(key, request, ledger.slot))
-                task.add_done_callback(_seen)  # whoever waited for it may be gone by then
-            # A slot that is dropped must not take an answer with it that another slot waits for.
-            await asyncio.shield(self._flight[key])
-            completion = self._store.get(key)
-            if completion is None:  # cannot happen: the fetch returned
-                raise MissingAnswer(f"the answer to request {key} was stored and is gone", request)
-        ledger.used[key] = (request.model, completion.usage.model_copy(update={"requests": 1}))
-        return completion
+            return Completion(request=key, finish="refused", refusal=OVER_DECLARED)
+        if (task := self._flight.get(key)) is not None:
+            return task
+        if (completion := self._store.get(key)) is not None:
+            return completion
+        self._flight[key] = task = asyncio.create_task(self._fetch(key, request, ledger.slot))
+        task.add_done_callback(_seen)  # whoever waited for it may be gone by then
+        return task
 
     async def answers(
         self, ask: Request | list[Request], ledger: SlotLedger, path: str, bound: SlotBound, asked: Asked
@@ -164,7 +177,7 @@ class Purchases:
         many = ask if isinstance(ask, list) else [ask]
         paths = [f"{path}.{i}" for i in range(len(many))] if isinstance(ask, list) else [path]
         ready = [self.ready(request, ledger.slot, where, bound) for request, where in zip(many, paths, strict=True)]
-        replies = await asyncio.gather(*(self.answer(request, ledger) for request in ready))
+        replies = await self._all(ready, ledger)
         asked += zip(ready, replies, strict=True)
         return replies if isinstance(ask, list) else replies[0]
 
@@ -193,13 +206,14 @@ class Purchases:
             return verdict.model_copy(update={"sample": sample, "requests": hashes})
         return verdict
 
-    async def _fetch(self, key: str, request: Request, slot: int) -> None:
+    async def _fetch(self, key: str, request: Request, slot: int) -> Completion:
+        """Copy or buy an answer; it is durable when this returns."""
         try:
             for other in self._reuse:
                 if (completion := other.get(key)) is not None:
                     await self._store.put(key, request, completion, origin=str(other.path.parent))
                     self.reused.add(key)
-                    return
+                    return completion
             if self._connection is None:
                 name = f"prompt {request.prompt!r}" if request.prompt else "a request"
                 raise MissingAnswer(f"slot {slot}: the store has no answer to {name} ({key[:16]}), and offline "
@@ -211,6 +225,8 @@ class Purchases:
                     completion = completion.model_copy(update={"request": key})
                 await self._store.put(key, request, completion)
                 self.bought += 1
+                # What a later sitting will read must decide as this does: JSON knows no tuples and few numbers.
+                return completion if completion.logprobs is None else self._store.get(key) or completion
             except MissingAnswer as missing:
                 raise MissingAnswer(f"slot {slot}: {missing}", request) from missing
             except (TeacherError, RunError):
@@ -232,7 +248,11 @@ class Purchases:
             await asyncio.gather(*self._flight.values(), return_exceptions=True)
 
 
-def _seen(task: asyncio.Task[None]) -> None:
+def _once(usage: Usage) -> Usage:
+    return usage if usage.requests == 1 else usage.model_copy(update={"requests": 1})
+
+
+def _seen(task: asyncio.Task[Completion]) -> None:
     if not task.cancelled():
         task.exception()
 
