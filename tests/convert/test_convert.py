@@ -1,6 +1,7 @@
 """From a dataset to samples: mapping, sources, rejections, files; what the command says and refuses."""
 
 import json
+import sys
 from collections import Counter
 
 import orjson
@@ -373,7 +374,7 @@ def test_the_label_of_real_rows_is_recovered(data_dir, tmp_path):
 def test_a_person_is_asked(tmp_path, monkeypatch):
     """At a terminal the open roles are asked one by one, and the answers are used."""
     rows = [{"left": f"A {i}", "right": f"B {i}", "label": "entailment" if i % 2 else "neutral"} for i in range(20)]
-    monkeypatch.setattr("instructgen.cli.convert.at_terminal", lambda: True)
+    monkeypatch.setattr(sys.modules["instructgen.cli.convert"], "at_terminal", lambda: True)
     arguments = ["convert", str(jsonl(tmp_path, rows)), "--task", "nli", "--into", str(tmp_path / "out")]
     done = CliRunner().invoke(app, arguments, input="left\nright\n")
 
