@@ -52,7 +52,10 @@ class Judge(Filter):
     }
 
     kind: Literal["judge"] = "judge"
-    mode: Literal["single", "pairwise", "rank"] = "single"
+    mode: Literal["single", "pairwise", "rank"] = Field(
+        default="single",
+        description="single: scores; pairwise: against each other answer, both orders; rank: all in order",
+    )
     criteria: dict[str, str] = Field(
         default=MEANINGS, min_length=1, description="name of a criterion -> what to ask of it"
     )
