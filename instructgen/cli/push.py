@@ -73,6 +73,8 @@ def pull(
 def _tell(planned: Plan) -> None:
     if planned.creates:
         say(f"{planned.repo}: a new dataset")
+    if planned.branches:
+        say(f"{planned.repo}: a new branch")
     if planned.is_empty:
         say(f"{planned.repo}: nothing to change, the Hub has all of it")
         return

@@ -64,6 +64,8 @@ class Plan(BaseModel):
     repo: str
     creates: bool
     """True when the repository does not exist yet."""
+    branches: bool
+    """True when the branch does not exist yet; it begins at main."""
     parent: str
     """Commit that the plan was made against, "" for a new repository."""
     add: tuple[str, ...]
@@ -181,6 +183,8 @@ def _commit(
         planned = planned.model_copy(update={"parent": api.repo_info(repo, repo_type="dataset").sha or ""})
     elif private:
         api.update_repo_settings(repo, repo_type="dataset", private=True)
+    if planned.branches:
+        api.create_branch(repo, repo_type="dataset", branch=revision, exist_ok=True)
     if planned.is_empty:
         return Pushed(plan=planned, commit=planned.parent, url=f"{api.endpoint}/datasets/{repo}")
     operations = [CommitOperationAdd(name, contents[name]) for name in planned.add]
@@ -201,15 +205,18 @@ def _planned(
     api: HfApi, folder: Path, manifest: dict[str, Any], repo: str, revision: str
 ) -> tuple[Plan, dict[str, Path | bytes]]:
     """Return the plan, and name -> file or bytes of all that the repository shall hold."""
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     contents: dict[str, Path | bytes] = {name: folder / name for name in manifest["files"]}
     contents[MANIFEST] = folder / MANIFEST
+    known = True
     try:
         parent = api.repo_info(repo, repo_type="dataset", revision=revision).sha or ""
-        remote = _remote(api, repo, parent)
     except RepositoryNotFoundError:
-        parent, remote = "", {}
+        parent = ""
+    except RevisionNotFoundError:
+        known, parent = False, api.repo_info(repo, repo_type="dataset").sha or ""
+    remote = _remote(api, repo, parent) if parent else {}
     contents[README] = _card(api, folder, repo, parent if README in remote else "")
     add = [name for name, content in sorted(contents.items()) if remote.get(name) not in _oids(content)]
     ours = _brought(api, repo, parent) if MANIFEST in remote else set()
@@ -217,6 +224,7 @@ def _planned(
     made = Plan(
         repo=repo,
         creates=not parent,
+        branches=not known or (not parent and revision != "main"),
         parent=parent,
         add=tuple(add),
         delete=tuple(gone),
@@ -298,7 +306,7 @@ def _explained(repo: str, endpoint: str, tag: str = "") -> Iterator[None]:
     try:
         yield
     except RevisionNotFoundError as error:
-        raise HubError(f"{repo}: no such revision there; push to main, or make the branch first") from error
+        raise HubError(f"{repo}: no such revision there; name a branch or tag that exists") from error
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         said = error.server_message or str(error).splitlines()[0]

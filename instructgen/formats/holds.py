@@ -9,7 +9,7 @@ either: exporters write them into the provenance column (`carried`), and readers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError
@@ -17,27 +17,48 @@ from pydantic import Field, JsonValue, ValidationError
 from instructgen.formats import Unwritable
 from instructgen.records import ID_LENGTH, Answer, Provenance, Record, Sample, Turn
 
-PARTS: dict[str, tuple[Callable[[Sample], bool], str]] = {
-    "tools": (
-        lambda s: bool(s.tools) or any(t.tool_calls or t.tool_call_id or t.role == "tool" for t in s.turns),
-        "tools, tool calls or tool answers",
-    ),
-    "answers": (lambda s: bool(s.answers), "other answers beside the conversation's own"),
-    "steps": (lambda s: bool(s.steps), "rated steps"),
-    "media": (lambda s: bool(s.media), "images or other media"),
-    "weight": (lambda s: any(t.weight is not None for t in s.turns), "training weights on turns"),
-    "system": (lambda s: any(t.role == "system" for t in s.turns), "a system message"),
-    "dialogue": (lambda s: not s.is_single_turn, "more turns than one question and its answer"),
-    "open": (lambda s: not s.turns or s.turns[-1].role != "assistant", "a conversation without a closing answer"),
-}  # fmt: skip
-"""Part -> (does a sample have it?, how to say it)."""
+PARTS: dict[str, str] = {
+    "tools": "tools, tool calls or tool answers",
+    "answers": "other answers beside the conversation's own",
+    "steps": "rated steps",
+    "media": "images or other media",
+    "weight": "training weights on turns",
+    "system": "a system message",
+    "dialogue": "more turns than one question and its answer",
+    "open": "a conversation without a closing answer",
+}
+"""Part -> how to say it, in the order in which a refusal names one."""
+
+
+def parts_of(sample: Sample) -> set[str]:
+    """Return the parts that a sample has.
+
+    Example: parts_of(Sample.single("Hi", output="Ho", system="Be kind.")) -> {"system"}
+    """
+    found = {name for name in ("tools", "answers", "steps", "media") if getattr(sample, name)}
+    roles = []
+    for turn in sample.turns:
+        if turn.role == "system":
+            found.add("system")
+        else:
+            roles.append(turn.role)
+        if turn.role == "tool" or turn.tool_calls or turn.tool_call_id:
+            found.add("tools")
+        if turn.weight is not None:
+            found.add("weight")
+    if roles != ["user", "assistant"]:
+        found.add("dialogue")
+    if not sample.turns or sample.turns[-1].role != "assistant":
+        found.add("open")
+    return found
 
 
 def demand(sample: Sample, holds: frozenset[str], name: str) -> None:
     """Raise `Unwritable` for the first part of a sample that `holds` does not name. The reason is the part's name."""
-    for part, (has, words) in PARTS.items():
-        if part not in holds and has(sample):
-            raise Unwritable(part, f"format {name!r} cannot hold {words}")
+    more = parts_of(sample) - holds
+    if more:
+        part = next(part for part in PARTS if part in more)
+        raise Unwritable(part, f"format {name!r} cannot hold {PARTS[part]}")
 
 
 def carried(sample: Sample, *, input_apart: bool) -> dict[str, Any]:

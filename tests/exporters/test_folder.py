@@ -363,3 +363,34 @@ def test_what_the_author_wrote_in_the_card_stays(tmp_path):
     assert "\nThe end.\n\n<!-- instructgen:begin changes -->" in body
     assert "- samples 2 -> 1,001" in body
     assert body.count("## Contents") == 1
+
+
+@pytest.mark.full
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    """Ten times the rows take the same memory, give or take 60 MiB; half of them are repeats."""
+    script = """
+import resource, sys
+from pathlib import Path
+from instructgen.exporters.folder import Options, export
+from instructgen.formats.alpaca import Alpaca
+from instructgen.formats.messages import Messages
+from instructgen.records import Sample
+count = int(sys.argv[1])
+samples = (Sample.single(f"Question {n % (count // 2)}?", output="word " * 50) for n in range(count))
+done = export(samples, [Alpaca(), Messages()], Path(sys.argv[2]), Options(splits={"test": 0.05}))
+assert done.repeated_ids == count // 2
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    peaks = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", script, str(count), str(tmp_path / str(count))],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for count in (40_000, 400_000)
+    ]
+
+    assert peaks[1] - peaks[0] < 60, peaks

@@ -239,6 +239,22 @@ def test_pull_request_tag_and_private(site, folder):
         hub.push(folder, NAME, site.access, tag="v1")
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_branch_is_made_when_there_is_none(site, folder, first):
+    """In a new repository too; main stays as it is."""
+    if not first:
+        hub.push(folder, NAME, site.access)
+    before = dict(site.store.repos["dataset", NAME]["branches"]) if not first else {}
+    export(some(30), BOTH, folder, Options(licence="mit"))
+
+    done = hub.push(folder, NAME, site.access, revision="next")
+
+    branches = site.store.repos["dataset", NAME]["branches"]
+    assert branches["next"] == done.commit != branches["main"]
+    assert set(tree(folder)) <= set(files_at(site, "next"))
+    assert before.get("main", branches["main"]) == branches["main"]
+
+
 def test_pull_gives_back_the_samples(site, folder, tmp_path):
     """Every field of every sample; a revision may be named; a private set needs the token."""
     hub.push(folder, NAME, site.access, tag="v1")
