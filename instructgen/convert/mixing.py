@@ -19,7 +19,16 @@ from random import Random
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from instructgen.convert.bank import find_pack
 from instructgen.convert.conversion import Conversion, Options, Outcome
@@ -78,6 +87,12 @@ class Part(Defaults):
     language: str = ""
     rate: Rate | None = Field(default=None, description="for the parts of this group")
     parts: tuple[Part, ...] = ()
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _as_texts(cls, value: Any) -> Any:
+        """Take `{1: bad, 5: good}` as YAML reads it: label values are compared as texts."""
+        return {str(key): str(name) for key, name in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Part:

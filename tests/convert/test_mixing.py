@@ -149,6 +149,13 @@ def test_a_bad_recipe_is_told(tmp_path, text, said):
     assert said in str(error.value)
 
 
+def test_labels_may_be_written_as_numbers(tmp_path):
+    """YAML reads `1: good` as a number; the class is named all the same."""
+    part = {**dataset(tmp_path, "a", 20), "labels": {0: "dull", 1: "fine"}}
+
+    assert recipe(tmp_path, [part]).plan().leaves[0].conversion.mapping.labels == ("dull", "fine")
+
+
 def test_a_group_has_no_size_of_its_own(tmp_path):
     """Examples-proportional weights of groups would be a guess."""
     group = {"name": "group", "parts": [dataset(tmp_path, "a", 5)]}
