@@ -38,7 +38,7 @@ from instructgen.convert.shots import Shots
 from instructgen.convert.sources import Numbered, Source, open_source
 from instructgen.errors import RecipeError, suggestion
 from instructgen.files import BadRow, find, read_text
-from instructgen.records import digest
+from instructgen.records import Rejection, digest
 
 SHUFFLED = 10_000
 """Samples among which the stream is shuffled, at most: a dataset sorted by class leaves no runs of one class."""
@@ -115,6 +115,12 @@ class Mixture(_Model):
         description="a part is used up: go on with the others, stop, or start it again with other draws",
     )
     shuffle: PositiveInt = Field(default=SHUFFLED, description="samples among which the stream is shuffled")
+
+    @model_validator(mode="after")
+    def _ends(self) -> Mixture:
+        if self.when_empty == "repeat" and self.total is None:
+            raise ValueError("when_empty: repeat never ends by itself; give a total")
+        return self
 
 
 class MixtureRecipe(_Model):
@@ -216,11 +222,12 @@ class Plan:
             total = sum(shares[at] for at in left)
             at = pick(left, [shares[i] / total for i in left], rng.random())
             rejected, made = _next_accepted(streams[at])
-            yield from rejected
+            if not times[at]:  # those of later readings are the same rows
+                yield from (_of_part(outcome, self.leaves[at].name) for outcome in rejected)
             if made is None and mixture.when_empty == "repeat" and self.drawn.get(self.leaves[at].name):
                 times[at] += 1
                 streams[at] = self.leaves[at].again(times[at])
-                rejected, made = _next_accepted(streams[at])  # rejections of later readings were told before
+                _, made = _next_accepted(streams[at])
             if made is None:
                 left.remove(at)
                 if mixture.when_empty == "stop":
@@ -229,6 +236,13 @@ class Plan:
             name = self.leaves[at].name
             self.drawn[name] = self.drawn.get(name, 0) + 1
             yield made
+
+
+def _of_part(outcome: Outcome, part: str) -> Outcome:
+    number, made = outcome
+    if isinstance(made, Rejection):
+        made = made.model_copy(update={"evidence": {"part": part, **made.evidence}})
+    return number, made
 
 
 def _next_accepted(stream: Iterator[Outcome]) -> tuple[list[Outcome], Outcome | None]:

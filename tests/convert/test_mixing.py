@@ -116,9 +116,11 @@ def test_rejections_of_parts_are_passed_on(tmp_path):
     part = dataset(tmp_path, "a", 20)
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write('{"text": "x", "label": -1}\n')
-    made = list(recipe(tmp_path, [part]).plan().run())
+    made = [row for _, row in recipe(tmp_path, [part], when_empty="repeat", total=50).plan().run()]
+    rejected = [row for row in made if not isinstance(row, dict)]
 
-    assert Counter(isinstance(row, dict) for _, row in made) == {True: 20, False: 1}
+    assert len(made) == 51
+    assert [(row.reason, row.evidence["part"], row.evidence["row"]) for row in rejected] == [("unlabelled", "a", 21)]
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -136,6 +138,7 @@ def test_bundled_recipes_are_valid(name):
         ("mixture: {parts: [{name: a}]}", "either a dataset with its task, or parts"),
         ("mixture: {parts: [{name: a, dataset: x, task: nli, wieght: 2}]}", "did you mean 'weight'"),
         ("mixture: {parts: [{name: a, dataset: x, task: nli, weight: -2}]}", "weight is -2"),
+        ("mixture: {when_empty: repeat, parts: [{name: a, dataset: x, task: nli}]}", "give a total"),
         ("mixture: [", "not YAML"),
     ],
 )  # fmt: skip
