@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from instructgen.errors import DataError
-from instructgen.filters import Tools
+from instructgen.filters.duplicates import Duplicates
 from instructgen.recipe import parse_recipe
 from instructgen.records import Sample
 from instructgen.run import Run
 from instructgen.screening import Screening
+from instructgen.tools import tools
 
 
 class Life(NamedTuple):
@@ -89,7 +90,7 @@ def _requests(run: Run, hashes: Sequence[str]) -> list[dict[str, Any]]:
 def _checks(run: Run, slot: int, number: int, line: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Return each filter's verdict on a candidate: those before the one that rejected it were passed."""
     recipe = parse_recipe(run.recipe, str(run.path))
-    screening = Screening([option.prepare(Tools()) for option in recipe.filters])
+    screening = Screening(recipe.filters)  # names and reasons are wanted, nothing is checked again
     rejected = line.get("rejected")
     if rejected is not None and rejected["stage"] in ("teacher", "parse"):
         return [(rejected["stage"], rejected["reason"], rejected.get("evidence", {}))]
@@ -108,13 +109,13 @@ def _checks(run: Run, slot: int, number: int, line: dict[str, Any]) -> list[tupl
 
 
 def _nearest(run: Run, check: Any, slot: int, number: int, line: dict[str, Any]) -> dict[str, Any]:
-    """Return the nearest kept sample to a candidate that passed, where the filter has a threshold to lower."""
-    if "threshold" not in type(check).model_fields:
+    """Return the nearest kept samples to a candidate that passed, where the filter can say, whatever its threshold."""
+    if not isinstance(check, Duplicates):
         return {}
     sample = Sample.model_validate(line.get("accepted") or line["rejected"]["sample"])
-    lowered = check.model_copy(update={"threshold": 0.01}).prepare(Tools())
+    memory = check.prepare(tools())
     for seed in run.seeds():
-        lowered.remember(seed.sample())
+        memory.remember(seed.sample())
     draft = sample.provenance.draft
     for earlier in run.slots():
         if earlier.number > slot:
@@ -124,6 +125,5 @@ def _nearest(run: Run, check: Any, slot: int, number: int, line: dict[str, Any])
                 continue
             kept = Sample.model_validate(other["accepted"])
             if earlier.number < slot or draft is None or kept.provenance.draft != draft:
-                lowered.remember(kept)
-    verdict = lowered.check(sample)
-    return dict(verdict.evidence) if verdict else {}
+                memory.remember(kept)
+    return memory.nearest(sample)

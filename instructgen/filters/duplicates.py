@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, PositiveInt, PrivateAttr
+from pydantic import Field, PositiveInt, PrivateAttr
 
 from instructgen.dedup import Index, Neighbour
 from instructgen.filters import Filter, Tools, Verdict
@@ -89,6 +89,18 @@ class Duplicates(Filter):
         """Note a sample that has nothing to compare: it was kept unseen."""
         return {} if self._index.sees(compared_text(sample, self.compare)) else {"not_compared": True}
 
+    def nearest(self, sample: Sample) -> dict[str, Any]:
+        """Return the evidence that a rejection would hold, whatever the threshold; {} when nothing can be said.
+
+        For a look back at one sample: it is compared with every remembered one, and remembered itself.
+        """
+        closest = getattr(self._index, "closest", None)
+        if closest is None or not self._index.sees(compared_text(sample, self.compare)):
+            return {}
+        self.remember(sample)
+        found = closest(len(self._index) - 1, self.neighbours)
+        return self._evidence(found) if found else {}
+
     def close_calls(self) -> list[tuple[str, str, float]]:
         """Return pairs of remembered samples that are close and yet below the threshold: (id, id, score).
 
@@ -108,5 +120,8 @@ class Duplicates(Filter):
     def _verdict(self, sample: Sample, found: list[Neighbour]) -> Verdict:
         if not found:
             return None
-        near: list[JsonValue] = [{"id": self._ids[entry], "score": round(score, 6)} for entry, score in found]
-        return sample.rejected(self.reason, score=round(found[0].score, 6), neighbours=near)
+        return sample.rejected(self.reason, **self._evidence(found))
+
+    def _evidence(self, found: list[Neighbour]) -> dict[str, Any]:
+        near = [{"id": self._ids[entry], "score": round(score, 6)} for entry, score in found]
+        return {"score": round(found[0].score, 6), "neighbours": near}

@@ -33,6 +33,19 @@ def test_the_closest_kept_pair_is_found_from_both_sides(made, score):
     assert all(SAMPLES[3].id != pair[0] for pair in ready.close_calls())
 
 
+def test_the_nearest_of_a_sample_that_passed():
+    """What a rejection would have said, at whatever score; nothing for a sample with nothing to compare."""
+    ready = Rouge(threshold=0.9, neighbours=2).prepare(Tools())
+    for sample in SAMPLES[:2]:
+        ready.remember(sample)
+    found = ready.nearest(SAMPLES[2])
+
+    assert found["score"] == 0.8
+    assert [near["id"] for near in found["neighbours"]] == [SAMPLES[0].id, SAMPLES[1].id]
+    assert ready.nearest(SAMPLES[3]) == {}
+    assert Exact().prepare(Tools()).nearest(SAMPLES[0]) == {}
+
+
 def test_detectors_without_a_threshold_have_no_close_calls():
     """Equal or not: there is nothing just below."""
     ready = Exact().prepare(Tools())
