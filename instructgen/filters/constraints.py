@@ -27,7 +27,7 @@ class Constraints(RatedFilter):
 
     reasons: ClassVar[dict[str, str]] = {
         "unknown_constraint": "a declared constraint has an unknown kind or wrong arguments",
-        "contradiction": "two demands cannot be met together",
+        "contradiction": "two declared demands cannot be met together",
         **{f"unmet_{kind}": (check.__doc__ or kind).strip().splitlines()[0] for kind, check in KINDS.items()},
     }
 
@@ -42,8 +42,7 @@ class Constraints(RatedFilter):
         if not self.read_instruction or not exchange.output:
             return
         demands = [self._relaxed(each) for each in recognised(exchange.instruction)]
-        if kind := contradiction(demands):
-            yield "contradiction", {"kind": kind}
+        if contradiction(demands):  # "a) in two sentences, b) in five": demands on parts, which words alone do not tell
             return
         for demand in demands:
             yield from _missed(demand, exchange.output)

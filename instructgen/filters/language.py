@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -16,6 +17,9 @@ from instructgen.errors import RecipeError
 from instructgen.filters import Filter, Tools, Verdict
 from instructgen.filters.rated import exchanges
 from instructgen.records import Sample
+
+_CODE_SIGN = re.compile(r"[{}=<>|;_\\]|\w\(|://|:\s*$")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 class Detected(NamedTuple):
@@ -46,10 +50,30 @@ def detect(text: str) -> Detected | None:
     rank = _ranker()
     if rank is None or not any(letter.isalpha() for letter in text[:200]):
         return None
-    scores = rank(text[:2_000])
+    scores = [(name, score) for name, score in rank(text[:2_000]) if name != "zxx"]  # its class for "no language"
     best = scores[0][1]
     total = sum(math.exp(score - best) for _, score in scores)
     return Detected(scores[0][0], 1 / total)
+
+
+def prose(text: str) -> str:
+    r"""Return the lines of running text: what a detector can be asked about.
+
+    Names, lists of words, code and tables make it speak with confidence and at random. A line of running text has no
+    signs of code, at least six words and most of them in lower case; in scripts without case, at least ten letters.
+    Example: prose("1. Tiger\n2. Elephant") -> ""
+    """
+    return "\n".join(line for line in text[:4_000].splitlines() if len(line) >= 10 and _is_running(line))
+
+
+def _is_running(line: str) -> bool:
+    if _CODE_SIGN.search(line):
+        return False
+    if line.lower() == line.upper():  # no letters with case
+        return sum(letter.isalpha() for letter in line) >= 10
+    words = _WORD.findall(line)
+    small = sum(word[0].islower() for word in words)
+    return len(words) >= 6 and small * 3 >= len(words) * 2 and line.count(",") * 3 <= len(words)
 
 
 class Language(Filter):
@@ -72,7 +96,7 @@ class Language(Filter):
         default=False, description="answers must be in the instruction's language unless it names a language"
     )
     min_confidence: float = Field(default=0.95, ge=0, le=1, description="below this the detector's word is not taken")
-    min_characters: int = Field(default=40, ge=1, description="shorter texts are not judged")
+    min_characters: int = Field(default=60, ge=1, description="with less running text nothing is judged")
 
     def prepare(self, tools: Tools) -> Self:
         """Return a copy. Raises: RecipeError when py3langid is not installed."""
@@ -103,9 +127,10 @@ class Language(Filter):
         return {"language": found.language, "confidence": round(found.confidence, 3)} if found else {}
 
     def _sure(self, text: str) -> Detected | None:
-        if len(text) < self.min_characters:
+        running = prose(text) if len(text) >= self.min_characters else ""
+        if len(running) < self.min_characters:
             return None
-        found = detect(text)
+        found = detect(running)
         return found if found and found.confidence >= self.min_confidence else None
 
 

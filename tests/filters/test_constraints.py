@@ -166,6 +166,14 @@ def test_contradictions_are_seen():
     assert [contradiction(each) for each, _ in pairs] == [expected for _, expected in pairs]
 
 
+def test_demands_on_parts_of_an_answer_are_not_a_contradiction():
+    """Two numbers of sentences in one instruction are about two texts: nothing is judged."""
+    sample = Sample.single("a) Predict the weather in two sentences b) and explain it in five sentences.", output="No.")
+
+    assert [each.kind for each in recognised(sample.instruction)] == ["sentences", "sentences"]
+    assert Constraints().check(sample) is None
+
+
 def test_slack_moves_recognised_word_limits():
     """With a slack of a tenth, 100 words may be 110."""
     sample = Sample.single("Describe rain in at most 100 words.", output="wet " * 108)
