@@ -100,6 +100,8 @@ class Told(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     configs: tuple[Config, ...]
+    samples: int
+    """How many were exported; a config may hold fewer."""
     facts: Facts
     statistics: Statistics
     findings: tuple[Finding, ...]

@@ -65,7 +65,8 @@ def export(
     except OSError as error:
         raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     finally:
-        if (into / MANIFEST).exists():  # else the next export finds here what this one has begun
+        swapping = (working / f"new-{MANIFEST}").exists() and not (into / MANIFEST).exists()
+        if not swapping:  # else the next export finds here what this one has begun
             shutil.rmtree(working, ignore_errors=True)
 
 
@@ -79,6 +80,7 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
     licence = licence_id(options.licence)
     told = card.Told(
         configs=tuple(configs),
+        samples=made.samples,
         facts=facts,
         statistics=made.tally.statistics(),
         findings=tuple(made.checks.findings()),

@@ -19,7 +19,7 @@ def sections_of(told: Told) -> dict[str, str]:
         "title": f"# {facts.name or 'Instruction dataset'}\n\n{_summary(told)}",
         "load": _load(told.configs),
         "contents": _contents(told),
-        "origin": _origin(facts),
+        "origin": _origin(facts, told.samples),
         "funnel": _funnel(facts),
         "statistics": _statistics(told),
         "examples": _examples(told.examples),
@@ -58,11 +58,13 @@ def _contents(told: Told) -> str:
     return "\n\n".join(["## Contents", _table(("config", "shape", "split", "rows"), rows), *missing])
 
 
-def _origin(facts: Facts) -> str:
+def _origin(facts: Facts, samples: int) -> str:
+    """Return the table of facts; accepted samples that are not in this dataset came after the target was reached."""
     pairs = [
         ("generator", facts.generator), ("teacher", facts.teacher), ("revision of the teacher", facts.teacher_revision),
         ("terms of the teacher", facts.terms), ("recipe hash", facts.recipe), ("ended by", facts.ending),
         ("candidates", _number(facts.parsed)), ("accepted", _number(facts.accepted)),
+        ("accepted ones in this dataset", _number(samples) if facts.accepted is not None else ""),
         ("requests", _number(facts.requests)), ("prompt tokens", _number(facts.prompt_tokens)),
         ("completion tokens", _number(facts.completion_tokens)),
         ("cost", "" if facts.cost_usd is None else f"{facts.cost_usd:.2f} USD"),

@@ -82,10 +82,10 @@ def _placed(sample: Sample, source: str, number: int) -> Sample:
     known = sample.provenance
     if known.source or not source:
         return sample
-    placed = Provenance(source=source, source_id=known.source_id or str(number))
-    if known == Provenance(source_id=known.source_id):  # nothing else is known: no need to copy fields one by one
-        return sample.model_copy(update={"provenance": placed})
-    return sample.with_provenance(source=source, source_id=placed.source_id)
+    place = known.source_id or str(number)
+    if known.model_fields_set <= {"source_id"}:  # nothing else is known: cheaper to make than to copy
+        return sample.model_copy(update={"provenance": Provenance(source=source, source_id=place)})
+    return sample.with_provenance(source=source, source_id=place)
 
 
 def _unreadable(reason: str, detail: str, number: int, row: Mapping[str, Any]) -> Rejection:

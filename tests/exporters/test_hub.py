@@ -307,6 +307,23 @@ def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
         hub.push(folder, NAME, hub.Access(endpoint=site.url, token="t", pause=lambda _: None))
 
 
+def test_a_dataset_that_was_never_ours(site, tmp_path):
+    """What `datasets` itself pushed is pulled, recognised and exported."""
+    script = """
+import sys
+from datasets import Dataset
+rows = [{"instruction": f"q{n}", "input": "", "output": f"a{n}"} for n in range(30)]
+Dataset.from_list(rows).push_to_hub("tester/theirs", num_shards=2)
+"""
+    pushed = child(["-c", script], server=site, home=tmp_path / "h")
+    words = ["-m", "instructgen", "pull", "tester/theirs", "--into", str(tmp_path / "in")]
+    pulled = child(words, server=site, home=tmp_path / "h")
+
+    assert pushed.returncode == 0, pushed.stderr
+    assert "have the shape of alpaca" in pulled.stderr
+    assert "30 samples" in pulled.stderr
+
+
 def test_pulling_what_is_not_there(site, tmp_path):
     """The message names the dataset and the Hub."""
     with pytest.raises(HubError, match="no such dataset at http://127"):
