@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from instructgen.exporters.folder import Exported
     from instructgen.formats import Format
     from instructgen.records import Rejection, Sample
+
+TELL_SECONDS = 10.0
+"""Between two lines of progress."""
 
 
 def export(
@@ -40,6 +44,7 @@ def export(
     commercial: Annotated[
         bool, typer.Option("--commercial", help="Keep out what a licence bars from commercial use.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written, for machines.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a sample that a format cannot hold.")] = False,
 ) -> None:
     """Write a dataset folder: Parquet per format, JSONL, a card, a manifest."""
@@ -68,7 +73,7 @@ def export(
         unreadable: Counter[str] = Counter()
         done = folder.export(_kept(given, unreadable), chosen, into, options, _facts(given.path, run=given.is_run))
         _tell(done, unreadable)
-        typer.echo(str(into))
+        typer.echo(done.model_dump_json(indent=2) if as_json else str(into))
 
 
 def _counting(tokenizer: Path | None) -> dict[str, Any]:
@@ -146,9 +151,16 @@ def _facts(path: Path, *, run: bool) -> Any:
 def _kept(made: Iterable[Sample | Rejection], unreadable: Counter[str]) -> Iterator[Sample]:
     from instructgen.records import Sample
 
+    begun = told = time.monotonic()
+    count = 0
     for one in made:
         if isinstance(one, Sample):
             yield one
+            count += 1
+            now = time.monotonic()
+            if now - told >= TELL_SECONDS:
+                told = now
+                say(f"{count:,} samples, {count / (now - begun):,.0f} a second")
             continue
         unreadable[one.reason] += 1
         if unreadable[one.reason] == 1:

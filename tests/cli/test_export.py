@@ -50,6 +50,16 @@ def test_ids_of_the_input_may_repeat(rows, tmp_path):
     assert "1 samples repeat an earlier one" in done.stderr
 
 
+def test_progress_and_json(rows, tmp_path, monkeypatch):
+    """Long work says how far it is; --json prints what was written and nothing else."""
+    monkeypatch.setattr("instructgen.cli.export.TELL_SECONDS", 0.0)
+
+    done = run("export", rows, "--format", "alpaca", "--into", tmp_path / "out", "--json")
+
+    assert "2 samples, " in done.stderr
+    assert json.loads(done.stdout)["rows"] == {"alpaca": {"train": 3}}
+
+
 def test_from_overrides_detection(rows, tmp_path):
     """Every row is then held against the shape that was named."""
     done = run("export", rows, "--from", "sharegpt", "--into", tmp_path / "out", code=1)
