@@ -48,6 +48,8 @@ class Tools:
     """Path of a local model -> function from (prompt, answer) pairs to token losses; `{}` where there are none."""
     run_code: Callable[..., Any] | None = None
     """Runs untrusted code in the sandbox."""
+    rewrites: bool = False
+    """True when whoever lends these calls `rewrite` on kept samples; filters that redact refuse to work without."""
 
 
 class Filter(BaseModel):
@@ -110,7 +112,10 @@ class Filter(BaseModel):
         return ()
 
     def rewrite(self, sample: Sample) -> Sample:
-        """Return what is kept in place of a kept sample (redaction); the same object for no change."""
+        """Return what is kept in place of a kept sample (redaction); the same object for no change.
+
+        Called after `check`, only where `Tools.rewrites` says so.
+        """
         return sample
 
     def flags(self, sample: Sample) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Pii(Sensitive):
         "ip": "a public network address",
         "national_id": "a national number (US, UK, ES, FR, IT, BR, IN), with its checksum where it has one",
     }
-    actions: ClassVar[dict[str, Action]] = {"email": "redact", "phone": "redact", "ip": "flag"}
+    actions: ClassVar[dict[str, Action]] = {"email": "flag", "phone": "flag", "ip": "flag"}
 
     kind: Literal["pii"] = "pii"
 

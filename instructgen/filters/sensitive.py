@@ -11,12 +11,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator
 
-from instructgen.errors import suggestion
-from instructgen.filters import Filter, Verdict
+from instructgen.errors import RecipeError, suggestion
+from instructgen.filters import Filter, Tools, Verdict
 from instructgen.records import Sample, Turn
 
 Action = Literal["drop", "redact", "flag", "off"]
@@ -45,6 +45,16 @@ class Sensitive(Filter):
             if kind not in cls.reasons:
                 raise ValueError(f"{kind!r} is not a kind of this filter{suggestion(kind, cls.reasons)}")
         return act
+
+    def prepare(self, tools: Tools) -> Self:
+        """Return a copy. Raises: RecipeError when something is to be redacted where rows are kept as they are."""
+        redacted = [kind for kind in self.reasons if self.action(kind) == "redact"]
+        if redacted and not tools.rewrites:
+            raise RecipeError(
+                f"filter {self.kind!r} is to redact {', '.join(redacted)}, and this command keeps rows as they are; "
+                "say drop or flag, or redact from Python with `rewrite`"
+            )
+        return super().prepare(tools)
 
     @abstractmethod
     def spans(self, text: str) -> Iterator[Span]:

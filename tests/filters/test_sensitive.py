@@ -94,7 +94,7 @@ def test_each_kind_is_dropped_redacted_flagged_or_left():
 
     assert (verdict.reason, verdict.evidence) == ("phone", {"place": "turn 1", "start": 5, "length": 13})
     assert Pii().check(sample) is None
-    assert Pii().flags(sample) == {"ip": 1}
+    assert Pii().flags(sample) == {"email": 1, "ip": 1, "phone": 1}
     assert (off.check(sample), off.flags(sample), off.rewrite(sample)) == (None, {}, sample)
 
 
@@ -104,11 +104,20 @@ def test_redaction_changes_text_and_id_and_other_answers_too():
     sample = Sample.single("Who?", input="mail ann@firm.com, eve@firm.com", output="+49 30 901820").model_copy(
         update={"answers": (answer,)}
     )
-    clean = Pii().rewrite(sample)
+    pii = Pii(act={"email": "redact", "phone": "redact"}).prepare(Tools(rewrites=True))
+    clean = pii.rewrite(sample)
 
     assert (clean.input, clean.output, clean.answers[0].text) == ("mail [EMAIL], [EMAIL]", "[PHONE]", "or [EMAIL]")
     assert clean.id == clean.content_id() != sample.id
-    assert Pii().rewrite(clean) is clean
+    assert pii.rewrite(clean) is clean
+    assert Pii().rewrite(sample) is sample
+
+
+def test_redaction_is_refused_where_rows_are_kept_as_they_are():
+    """Nobody is left to believe that something was redacted."""
+    with pytest.raises(RecipeError, match="is to redact email, and this command keeps rows as they are"):
+        Pii(act={"email": "redact"}).prepare(Tools())
+    Pii().prepare(Tools())
 
 
 def test_an_unknown_kind_is_an_error_that_suggests():
@@ -167,7 +176,7 @@ def test_prose_and_code_hold_no_secrets(secrets):
 
 def test_secrets_can_be_redacted(secrets):
     """A script keeps its sense without its key."""
-    lenient = Secrets(act={"secret": "redact"}).prepare(Tools())
+    lenient = Secrets(act={"secret": "redact"}).prepare(Tools(rewrites=True))
 
     assert lenient.rewrite(Sample.single("Fix.", output="k = 'AKIAIOSFODNN7EXAMPLA'")).output == "k = '[SECRET]'"
 
