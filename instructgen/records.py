@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -207,7 +208,10 @@ class Sample(Record):
         return digest(content)[:ID_LENGTH]
 
     def _first(self, role: Role) -> Turn | None:
-        return next((turn for turn in self.turns if turn.role == role), None)
+        for turn in self.turns:
+            if turn.role == role:
+                return turn
+        return None
 
     @property
     def system(self) -> str:
@@ -343,7 +347,7 @@ class Request(Record):
         """
         return cls(prompt=name, variables=variables, mode=mode, params=params or Params(), answer_schema=schema)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 over everything that decides the answer: model, messages, parameters, schema, seed."""
         asked = {
@@ -355,6 +359,12 @@ class Request(Record):
             "schema": self.answer_schema,
         }
         return digest(asked)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values; its hash is its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("hash", None)
+        return copied
 
     @property
     def prompt_bytes(self) -> int:
