@@ -118,6 +118,15 @@ def test_a_tie_is_dropped_by_the_paper_and_kept_by_the_released_code(tie):
     assert kept(RougeIndex(0.7, tie).filter(stream)) == ([0] if tie == "reject" else [0, 1])
 
 
+def test_a_threshold_between_a_ratio_and_its_float_is_decided_by_the_float():
+    """2/41 is less than this threshold, but the reference's float of it is greater: the released rule drops it."""
+    stream, threshold = ["a", " ".join(["a", *(f"w{number}" for number in range(39))])], 0.04878048780487805
+
+    assert kept(RougeIndex(threshold, "as_released").filter(stream)) == [0]
+    assert reference_kept(stream, threshold, "as_released") == [0]
+    assert kept(RougeIndex(threshold, "reject").filter(stream)) == [0, 1]
+
+
 def test_rows_without_tokens_are_entries_like_nothing():
     """Empty rows are kept, numbered, and no one's neighbour."""
     index = RougeIndex(0.7)
