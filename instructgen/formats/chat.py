@@ -33,7 +33,7 @@ def _turn(message: Mapping[str, Any], where: str) -> Turn:
     role = ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise Unreadable("unknown_role", f"{where}.role: expected one of {', '.join(ROLES)}, found {said!r:.40}")
-    content = message.get("content")
+    content = _joined(message.get("content"), where)
     calls = message.get("tool_calls") or ()
     if content is None and calls:
         content = ""
@@ -56,6 +56,19 @@ def _turn(message: Mapping[str, Any], where: str) -> Turn:
         weight=weight,
         extra=extra,
     )
+
+
+def _joined(content: Any, where: str) -> Any:
+    """Return content parts (`[{"type": "text", "text": "..."}]`) as one text, a line each. Raises: Unreadable.
+
+    Example: _joined([{"type": "text", "text": "Hi"}], "messages[0]") -> "Hi"; anything but a list comes back as it is
+    """
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+    if len(texts) != len(content) or not all(isinstance(text, str) for text in texts):
+        raise Unreadable("content_parts", f"{where}.content: only parts of text are known, found {content!r:.80}")
+    return "\n".join(str(text) for text in texts)
 
 
 def closed(turns: Sequence[Turn], name: str) -> tuple[list[Turn], Turn]:

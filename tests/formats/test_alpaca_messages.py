@@ -103,6 +103,16 @@ def test_a_role_without_a_name_is_an_error():
         Messages().read({"messages": [{"role": "user", "content": "a"}, {"role": "narrator", "content": "b"}]})
 
 
+def test_content_in_parts():
+    """Parts of text are joined; a part with an image has no place in the conversation and is named."""
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    (sample,) = Messages().read({"messages": [{"role": "user", "content": parts}]})
+
+    assert sample.instruction == "a\nb"
+    with pytest.raises(Unreadable, match=r"messages\[0\].content: only parts of text are known"):
+        Messages().read({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]})
+
+
 def test_a_foreign_provenance_column_is_kept_as_a_note():
     """A `provenance` that is not ours is not lost, and does not stop the reader."""
     (sample,) = Alpaca().read({"instruction": "a", "output": "b", "provenance": '{"url": "x"}'})
