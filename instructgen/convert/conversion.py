@@ -225,7 +225,12 @@ class Conversion:
             fits = [at for at, fit in enumerate(renderer.fits(batch)) if fit]
             made = renderer.render(batch.take(fits), plan.style, Random(self.options.seed))
             pairs = zip([numbers[at] for at in fits], made, strict=True)
-            self._pools[key] = [(number, one) for number, one in pairs if isinstance(one, Made)]
+            most = self.options.shots.budget  # one that cannot fit is not kept: long documents would fill the memory
+            self._pools[key] = [
+                (number, one)
+                for number, one in pairs
+                if isinstance(one, Made) and self.count(one.input) + self.count(one.target) <= most
+            ]
         return self._pools[key]
 
     @cached_property

@@ -61,7 +61,7 @@ class Finding:
 
 
 _LEFTOVERS = (
-    (re.compile(r"\}\}n(?=\s|$)"), 'a stray "n" behind a field: a line break that lost its backslash'),
+    (re.compile(r"\}n(?=\s|$)"), 'a stray "n" behind a field: a line break that lost its backslash'),
     (re.compile(r"[.?!:\"']n(?=\n|$)"), 'a stray "n" at the end of a line'),
     (re.compile(r"\\[nt](?![a-z])"), "a backslash sequence that is printed as it stands"),
     (re.compile(r"(?<!\.)\.\.(?!\.)"), "two full stops"),

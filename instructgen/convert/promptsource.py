@@ -28,7 +28,7 @@ from instructgen.convert.batch import BatchText
 from instructgen.convert.build import sample_dict
 from instructgen.convert.jinja import BoundedEnvironment, Text, Unrenderable
 from instructgen.convert.render import Made, Result
-from instructgen.convert.sources import Source
+from instructgen.convert.sources import Source, taken
 from instructgen.errors import TemplateError
 from instructgen.files import read_text
 from instructgen.records import Rejection
@@ -268,7 +268,7 @@ class PromptConversion:
             unread.append((number, Rejection(stage="parse", reason="unreadable_row", evidence=evidence)))
 
         rows = islice(self.source.open(bad), self.limit)
-        while part := list(islice(rows, chunk)):
+        while part := taken(rows, chunk):
             made = unread + list(self._convert(part, rng))
             unread.clear()
             yield from sorted(made, key=lambda outcome: outcome[0])

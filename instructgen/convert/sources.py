@@ -21,6 +21,8 @@ from instructgen.files import BadRow, data_files, iter_rows, layout_of, loads, o
 
 LOOKED_AT = 1000
 """Rows that are looked at before anything is written: for columns, classes and examples."""
+HEAVY = 32_000_000
+"""Characters (or bytes of Arrow) that are held together: rows of megabytes are read few at a time."""
 Numbered = tuple[int, dict[str, Any]]
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 
@@ -67,11 +69,11 @@ class Source:
         """Yield the rows, at most `limit`, about `size` at a time; a row that cannot be read is reported to `bad`."""
         if self.batches is None:
             rows = islice(self.open(bad), limit)
-            while part := list(islice(rows, size)):
+            while part := taken(rows, size):
                 yield Chunk([number for number, _ in part], [row for _, row in part])
             return
         done = 0
-        for batch in self.batches():
+        for batch in _light(self.batches()):
             if limit is not None and done + len(batch) > limit:
                 batch = batch.slice(0, limit - done)  # noqa: PLW2901 - the last one, cut
             if len(batch):
@@ -83,11 +85,30 @@ class Source:
     def look(self) -> Source:
         """Read the first rows. Raises: DataError for a dataset without rows."""
         problems: list[str] = []
-        self.head = list(islice(self.open(lambda n, said: problems.append(f"row {n}: {said}")), LOOKED_AT))
+        self.head = taken(self.open(lambda n, said: problems.append(f"row {n}: {said}")), LOOKED_AT)
         if not self.head:
             raise DataError(f"{self.name}: no rows{'; ' + problems[0] if problems else ''}")
         self.columns = list(dict.fromkeys(column for _, row in self.head for column in row))
         return self
+
+
+def taken(rows: Iterator[Numbered], count: int) -> list[Numbered]:
+    """Return up to `count` of the next rows; fewer when they are so large that they would fill the memory."""
+    part, size = list[Numbered](), 0
+    for numbered in islice(rows, count):
+        part.append(numbered)
+        size += sum(len(value) for value in numbered[1].values() if isinstance(value, str))
+        if size > HEAVY:
+            break
+    return part
+
+
+def _light(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield Arrow batches, cut where one is heavy."""
+    for batch in batches:
+        rows = max(1, len(batch) * HEAVY // max(batch.nbytes, HEAVY))
+        for start in range(0, len(batch), rows):
+            yield batch.slice(start, rows)
 
 
 def open_source(

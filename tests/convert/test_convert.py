@@ -182,6 +182,22 @@ def test_a_field_of_ten_megabytes_is_rendered(tmp_path):
     assert len(made["turns"][0]["content"]) > 10_000_000
 
 
+def test_large_rows_are_read_few_at_a_time(tmp_path):
+    """What is held together is bounded in characters, not only in rows: from lines and from columns."""
+    rows = [{"text": f"{i}" + "x" * 3_000_000, "label": i % 2} for i in range(30)]
+    path = jsonl(tmp_path, rows)
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+
+    for name in (path, tmp_path / "a.parquet"):
+        source = open_source(str(name))
+        sizes = [len(chunk) for chunk in source.chunks(print)]
+        numbers = [number for chunk in source.chunks(print) for number in chunk.numbers]
+
+        assert len(source.head) < 15
+        assert max(sizes) < 15
+        assert numbers == list(range(1, 31))
+
+
 def test_every_row_of_every_kind_of_file_is_read(tmp_path):
     """Parquet, CSV, TSV, JSON, JSONL, a folder and a saved dataset give the same samples."""
     from datasets import ClassLabel, Dataset, Features, Value

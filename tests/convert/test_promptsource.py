@@ -144,6 +144,7 @@ TWO = [{"text": "a long sentence", "label": 0}, {"text": "another sentence", "la
         ("{{text}} ||| {{answer_choices[label]}} ||| x", {}, "separator"),
         ("{{txt}} ||| {{answer_choices[label]}}", {}, "unknown_field"),
         ("{{text}}n\nNice? ||| {{answer_choices[label]}}", {}, "leftover"),
+        ("Is {hypothesis}n\n so? ||| {{answer_choices[label]}}", {}, "leftover"),
         ("{text} Nice? ||| {{answer_choices[label]}}", {}, "leftover"),
         ("{{text}}.. Nice? ||| {{answer_choices[label]}}", {}, "leftover"),
         ("{{text}} ||| {{text}}", {"choices": "null"}, "target_in_input"),
