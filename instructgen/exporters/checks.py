@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
-from instructgen.records import Sample, Turn
+from instructgen.records import Role, Sample, Turn
 
 FIRST = 5
 """Row numbers that a finding names."""
@@ -85,7 +86,8 @@ class Checks:
     def look(self, sample: Sample, number: int) -> None:
         """Check one sample; `number` is its row, from 1."""
         self._rows += 1
-        found = {*_order(sample.turns), *_content(sample, self._marked), *_calls(sample.turns)}
+        found = {*_order(tuple(turn.role for turn in sample.turns)), *_content(sample, self._marked)}
+        found.update(_calls(sample.turns))
         if any(answer.turns == sample.turns[-1:] for answer in sample.answers):
             found.add("equal_answers")
         if self._openai:
@@ -118,17 +120,16 @@ def estimated_tokens(text: str) -> int:
     return -(-len(text.encode()) // 4)
 
 
-def _order(turns: Sequence[Turn]) -> Iterable[str]:
-    roles = [turn.role for turn in turns]
-    if "system" in roles[1:]:
-        yield "system_not_first"
+@lru_cache(maxsize=10_000)  # most rows of a dataset have one of a few orders
+def _order(roles: tuple[Role, ...]) -> frozenset[str]:
     spoken = [role for role in roles if role != "system"]
-    if spoken[:1] == ["assistant"]:
-        yield "starts_with_answer"
-    if any(one == other and one != "tool" for one, other in pairwise(spoken)):
-        yield "not_alternating"
-    if spoken[-1:] != ["assistant"]:
-        yield "last_not_assistant"
+    rules = {
+        "system_not_first": "system" in roles[1:],
+        "starts_with_answer": spoken[:1] == ["assistant"],
+        "not_alternating": any(one == other and one != "tool" for one, other in pairwise(spoken)),
+        "last_not_assistant": spoken[-1:] != ["assistant"],
+    }
+    return frozenset(name for name, broken in rules.items() if broken)
 
 
 def _content(sample: Sample, special: re.Pattern[str] | None) -> Iterable[str]:

@@ -48,10 +48,13 @@ class Tally:
     def add(self, sample: Sample) -> None:
         """Count one sample."""
         known, output = sample.provenance, sample.output
-        asked = sum(len(turn.text.split()) for turn in sample.turns[: -1 if output else None] if turn.role != "system")
+        spoken = [turn for turn in sample.turns if turn.role != "system"]
+        asked = 0
+        for turn in spoken[:-1] if output else spoken:
+            asked += len(turn.content.split()) + len(turn.input.split())
         self._words["prompt"][asked] += 1
         self._words["answer"][len(output.split())] += 1
-        self._turns[sum(turn.role != "system" for turn in sample.turns)] += 1
+        self._turns[len(spoken)] += 1
         category = sample.labels.get("category")
         opening = _WORD.match(sample.instruction)
         for name, value in (

@@ -77,6 +77,8 @@ class Writing:
         return True
 
     def _check_licence(self, sample: Sample) -> None:
+        if not sample.provenance.licence:
+            return
         own, said = licence_id(sample.provenance.licence), licence_id(self._options.licence)
         if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
             self.checks.found("non_commercial", self.samples)

@@ -180,7 +180,7 @@ def test_trainers_files_name_files_that_are_there(tmp_path):
         assert set(entry["columns"].values()) <= set(first)
     for config in ("alpaca", "messages"):
         (stanza,) = yaml.safe_load((tmp_path / f"axolotl/{config}.yaml").read_text())["datasets"]
-        assert (tmp_path / stanza["path"]).is_file()
+        assert (tmp_path / stanza["path"]).exists()
 
 
 def test_known_configs_are_formats():
