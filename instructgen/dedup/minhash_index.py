@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from instructgen.dedup import Neighbour, ranked
 from instructgen.dedup.greedy import LOW, ROW_BITS, GreedyIndex, Item, Mask, Numbers, Scores
 from instructgen.dedup.rouge_index import checked
 from instructgen.dedup.tokens import spaced_words
@@ -100,16 +101,31 @@ class MinHashIndex(GreedyIndex[_Hashed]):
                 self._recent.setdefault(key, []).append(len(self._items))
         return batch.items[0]
 
+    def closest(self, entry: int, k: int = 1) -> list[Neighbour]:
+        """Return the `k` other entries most like an entry among those that a band proposes, whatever the threshold."""
+        shingles = self._items[entry]
+        if not len(shingles):
+            return []
+        near = self._proposed(_band_keys(shingles, np.zeros(1, np.int64), *self.bands), 0)
+        near = near[near != entry]
+        if not len(near):
+            return []
+        scores, _ = self._scored([shingles] * len(near), [self._items[other] for other in near.tolist()])
+        return ranked(list(map(Neighbour, near.tolist(), scores.tolist())), k)
+
     def _search(self, text: str, since: int) -> tuple[Item, Numbers]:
         batch = self._hashed([text])
-        if not batch.compared[0]:
-            return batch.items[0], np.empty(0, np.int64)
-        near = {entry for key in batch.keys[0].tolist() for entry in self._recent.get(key, ())}
-        entries = np.array(sorted(near), np.int64)
+        found = self._proposed(batch.keys, since) if batch.compared[0] else np.empty(0, np.int64)
+        return batch.items[0], found
+
+    def _proposed(self, keys: Hashes, since: int) -> Numbers:
+        """Return the entries >= since that share a band with these keys of one text."""
+        recent = {entry for key in keys[0].tolist() for entry in self._recent.get(key, ())}
+        entries = np.array(sorted(recent), np.int64)
         if since < self._sorted:
-            pairs = _equal(batch.keys, np.zeros(1, np.int64), self._keys, self._entry, None)
+            pairs = _equal(keys, np.zeros(1, np.int64), self._keys, self._entry, None)
             entries = entries if pairs is None else np.concatenate([pairs & LOW, entries])
-        return batch.items[0], entries
+        return entries
 
     def _scored(self, left: list[Item], right: list[Item]) -> tuple[Scores, Mask]:
         scores = np.array([_jaccard(one, other) for one, other in zip(left, right, strict=True)])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from instructgen.dedup import Neighbour, ranked
 from instructgen.dedup.greedy import LOW, ROW_BITS, GreedyIndex, Item, Mask, Numbers, Scores
 from instructgen.dedup.rouge_index import checked
 
@@ -47,6 +48,16 @@ class SemanticIndex(GreedyIndex[_Embedded]):
     def sees(self, text: str) -> bool:
         """Tell whether the text has anything but white space."""
         return bool(text.strip())
+
+    def closest(self, entry: int, k: int = 1) -> list[Neighbour]:
+        """Return the `k` other entries most like an entry, whatever the threshold."""
+        vector = self._vectors[entry]
+        if len(self._items) < 2 or not vector.any():
+            return []
+        scores = self._vectors[: len(self._items)] @ vector
+        scores[entry] = -np.inf
+        best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - 1)]
+        return ranked([Neighbour(int(other), float(scores[other])) for other in best], k)
 
     def _learn(self, texts: Sequence[str]) -> _Embedded:
         filled = [text for text in texts if text.strip()]

@@ -58,6 +58,15 @@ def test_ranges_empty_texts_and_zero_vectors():
     assert not index.sees(" ")
 
 
+def test_the_closest_entries_whatever_the_threshold():
+    """The best of all other entries; nothing for a vector of zeros."""
+    index = SemanticIndex(embed, 0.99)
+    index.add_all(["aab", "aabb", "cc", "xyz"])
+
+    assert index.closest(0, 2) == [Neighbour(1, pytest.approx(0.948683)), Neighbour(2, 0.0)]
+    assert index.closest(3) == []
+
+
 @pytest.mark.parametrize("shape", [(3,), (1, 2), (2, 2, 2)])
 def test_an_encoder_of_another_shape_is_refused(shape):
     """The message names the expected and the found shape."""
