@@ -30,6 +30,9 @@ REFUSAL = re.compile(
     r"done|answered|performed)|"
     r"(?:sorry|i(?:'m| am|’m) (?:very )?sorry|i apologi[sz]e|unfortunately)[,.]? (?:but )?(?:this|that|the|"
     r"your) [\w ]{0,40}(?:cannot|can't|can not|not possible|is not able|against))|"
+    r"^\W*(?:i(?:'m| am|’m) )?(?:sorry|i apologi[sz]e|apologies) for (?:any|the) "
+    r"(?:misunderstanding|confusion),? but\b|"
+    r"^\W*i(?:'m| am|’m) not sure (?:what|where|how) (?:to (?:say|begin|start|answer)|you mean)\b|"
     r"^\W*it is (?:not possible|impossible) (?:for me )?to (?:\w+ ){0,3}(?:this|the given|the following|without)",
     re.IGNORECASE,
 )
@@ -38,7 +41,7 @@ _AI = (
     r"language model|ai|chat ?bot|virtual assistant)"
 )
 AS_AN_AI = re.compile(
-    rf"\b(?:as|being) (?:just |only |merely |simply )?an? {_AI}(?: \w+){{0,4}}?[,]? (?:i|my|me)\b|\bi(?: am|'m|"
+    rf"\b(?:as|being) (?:just |only |merely |simply )?an? {_AI}(?:,? [\w-]+){{0,16}}?[,]? (?:i|my|me)\b|\bi(?: am|'m|"
     rf"’m) (?:just |only |merely |simply )?an? {_AI}\b|"
     r"\bi (?:do not|don't|don’t) have (?:personal (?:opinions|feelings|experiences|preferences|beliefs)|"
     r"feelings or emotions|a physical (?:body|form))",

@@ -66,6 +66,11 @@ TABLES = {
         (("Write a haiku.", "", "This task cannot be completed by the model."), "refusal"),
         (("Who is nicer?", "", "As an AI language model, I have no feelings."), "ai_boilerplate"),
         (("Who is nicer?", "", "Well, I'm just a virtual assistant and take no side."), "ai_boilerplate"),
+        (("What is it?", "", "I'm sorry for any misunderstanding, but as an AI, I do not know."), "refusal"),
+        (
+            ("How many?", "", "Well, as a chatbot designed to assist with planning and lists, I don't have numbers."),
+            "ai_boilerplate",
+        ),
         (("Who won?", "", "My knowledge cutoff is 2021, so ask again."), "knowledge_date"),
         (("Who won?", "", "I don't have access to real-time results."), "knowledge_date"),
         (("Decline the invitation politely.", "", "Sorry, I cannot attend the dinner."), None),
