@@ -39,6 +39,7 @@ __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
 
 MANIFEST = "manifest.json"
 WORKING = ".partial"
+LOCK = ".lock"
 BATCH = 1_000
 _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
@@ -50,11 +51,20 @@ def export(
     options: Options = Options(),
     facts: card.Facts = card.Facts(),
 ) -> Exported:
-    """Write the folder. Raises: ExportError for wrong options, a foreign folder, a full disk, or no rows at all."""
+    """Write the folder. Raises: ExportError for wrong options, a foreign folder, a full disk, or no rows at all;
+    RunError while another process writes there.
+    """
     check_options(formats, options)
     if options.context is not None and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
     _claim(into, overwrite=options.overwrite)
+    with files.locked(into / LOCK, str(into)):
+        return _export(samples, formats, into, options, facts)
+
+
+def _export(
+    samples: Iterable[Sample], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
+) -> Exported:
     working = into / WORKING
     try:
         stale = _take_back(into, working)
@@ -68,6 +78,7 @@ def export(
         swapping = (working / f"new-{MANIFEST}").exists() and not (into / MANIFEST).exists()
         if not swapping:  # else the next export finds here what this one has begun
             shutil.rmtree(working, ignore_errors=True)
+        (into / LOCK).unlink(missing_ok=True)
 
 
 def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts: card.Facts) -> Exported:

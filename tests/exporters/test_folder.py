@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from instructgen import files
-from instructgen.errors import ExportError
+from instructgen.errors import ExportError, RunError
 from instructgen.exporters.card import split_card
 from instructgen.exporters.folder import Options, export, split_of
 from instructgen.formats.alpaca import Alpaca
@@ -250,6 +250,16 @@ def test_a_failed_export_leaves_the_old_one_whole(tmp_path):
         export(broken(), BOTH, tmp_path)
 
     assert before == tree(tmp_path)
+
+
+def test_two_exports_into_one_folder(tmp_path):
+    """The second is refused while the first writes, and leaves it alone."""
+    export(some(2), [Alpaca()], tmp_path)
+
+    with files.locked(tmp_path / ".lock", "the test"), pytest.raises(RunError, match="in use by another process"):
+        export(some(3), [Alpaca()], tmp_path)
+
+    assert len(list(files.iter_rows(tmp_path / "alpaca"))) == 2
 
 
 def test_a_swap_that_was_cut_short_is_seen_and_cleared(tmp_path, monkeypatch):
