@@ -188,8 +188,10 @@ class Engine:
 
     def _wanted(self, ahead: int) -> bool:
         """Say whether a slot so far ahead is likely needed for the target; a matter of thrift, never of content."""
-        # One slot of one sample more than seen: a guess to start with, and no division by nothing.
-        rate = (sum(accepted for _, accepted in self._recent) + 1) / (len(self._recent) + 1)
+        # One slot more than seen, half as good as one can be: a guess to start with that keeps a small run from
+        # starting its whole window before anything is known of what a slot gives.
+        guess = self.recipe.generator.most_samples() / 2
+        rate = (sum(accepted for _, accepted in self._recent) + guess) / (len(self._recent) + 1)
         return ahead * rate < (self.recipe.target - self.progress.accepted) * 1.1 + 2
 
     async def _wind_up(self) -> None:

@@ -172,6 +172,15 @@ def test_storm(name, target, calm, tmp_path, monkeypatch):
     assert seen == bool(outcome.run.store().unsettled()[0])
 
 
+def test_little_is_bought_in_vain(tmp_path):
+    """Slots ahead of the target are started with thrift, also while nothing is known yet of what a slot gives."""
+    with serve(answer, Faults(latency=0.02, tail=0.05, tail_latency=0.2)) as server:
+        outcome = generate(recipe(server.url, SMALL, concurrency=64), tmp_path / "run")
+    charged = sum(usage.requests for usage in outcome.progress.usage.values())
+
+    assert charged <= outcome.bought <= 1.2 * charged
+
+
 class Gone:
     """The practice teacher, whose server is to be switched off after so many answers; it remembers all it was asked."""
 
