@@ -1,6 +1,7 @@
 """Run the measurements one after another, each in a process of its own.
 
-python -m benchmarks                       all: about an hour on an idle machine
+python -m benchmarks                       all, in small sizes: about a quarter of an hour on two cores
+python -m benchmarks --full                all, in the sizes that the goals speak of: about an hour on an idle machine
 python -m benchmarks novelty templates     some
 Peers to be measured beside: pip install 'instructgen[bench]'; what is missing is said, and the rest goes on.
 """
@@ -9,19 +10,37 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
-ALL = (
-    "novelty", "novelty_near", "novelty_growth", "filters", "templates", "export", "hot_path", "engine", "limits",
-)  # fmt: skip
+SMALL = {
+    "hot_path": ["--requests", "2000", "--latency", "50"],
+    "engine": ["--requests", "3000"],
+    "limits": ["--minutes", "1.2"],
+    "novelty": ["--rows", "10000", "--rounds", "1"],
+    "novelty_near": ["--rows", "10000", "--rounds", "1"],
+    "novelty_growth": ["--most", "104000"],
+    "filters": ["--rows", "10000"],
+    "templates": ["--rows", "20000", "--repeats", "2"],
+    "export": ["--rows", "100000"],
+}
+"""Each measurement with the arguments of its small size; without them it takes its full one."""
 
 
-def main(names: list[str]) -> int:
-    """Run the named measurements; return 1 if one failed."""
+def main(arguments: list[str]) -> int:
+    """Run the named measurements; return 1 if one failed, 2 for a name that is none."""
+    full = "--full" in arguments
+    names = [argument for argument in arguments if argument != "--full"] or list(SMALL)
+    if unknown := [name for name in names if name not in SMALL]:
+        print(f"{', '.join(unknown)}: no such measurement; known: {', '.join(SMALL)}")
+        return 2
     failed = []
-    for name in names or ALL:
-        print(f"\n# {name}\n", flush=True)
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+    for name in names:
+        size = [] if full else SMALL[name]
+        print(f"\n# {name} {' '.join(size)}\n", flush=True)
+        began = time.monotonic()
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *size], check=False).returncode:
             failed.append(name)
+        print(f"\n({time.monotonic() - began:.0f} s)", flush=True)
     if failed:
         print(f"\nfailed: {', '.join(failed)}")
     return 1 if failed else 0
