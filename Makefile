@@ -17,6 +17,13 @@ test-full: $(READY)
 test-wheel: $(READY)
 	tests/wheel_check.sh
 
+.PHONY: test-croissant
+test-croissant: $(READY)
+	work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT \
+	&& $(BIN)/python -m tests.consumers.every_format "$$work/data" \
+	&& $(PYTHON) -m venv "$$work/venv" && "$$work/venv/bin/pip" install -q mlcroissant==1.1.1 \
+	&& "$$work/venv/bin/python" tests/consumers/croissant_loads.py "$$work/data"
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
