@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue
 from instructgen.errors import RecipeError
 from instructgen.filters import Tools
 from instructgen.filters.arithmetic import mistakes, number, other_rules
+from instructgen.filters.chosen import recover
 from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges, folded, snippet
 from instructgen.records import Sample
 
@@ -83,9 +84,10 @@ class Answers(RatedFilter):
     def _by_labels(self, labels: dict[str, JsonValue], output: str) -> Iterator[Finding]:
         options = labels.get("options")
         if isinstance(options, list) and options:
-            yield from _by_options(
-                [str(option) for option in options], labels.get("label", labels.get("answer")), output
-            )
+            names = labels.get("letters")
+            letters = [str(name) for name in names] if isinstance(names, list) else []
+            label = labels.get("label", labels.get("answer"))
+            yield from _by_options([str(option) for option in options], label, output, letters)
         elif labels.get("answer") is not None:
             known = str(labels["answer"])
             given = final_answer(output, numeric=number(known) is not None)
@@ -168,8 +170,11 @@ def _inside(short: str, long: str) -> bool:
     return folded(short) != folded(long) and f" {folded(short)} " in f" {folded(long)} "
 
 
-def _by_options(options: list[str], label: JsonValue, output: str) -> Iterator[Finding]:
-    chosen = chosen_option(output, options)
+def _by_options(options: list[str], label: JsonValue, output: str, letters: list[str]) -> Iterator[Finding]:
+    """`letters` are the names that the options had in the task, where it gave them other ones than A, B, C."""
+    chosen = recover(output, options, letters) if letters else chosen_option(output, options)
+    if chosen is None:  # in a sentence of its own at the end, behind reasons
+        chosen = recover(output.rstrip().rpartition("\n")[2], options, letters)
     if chosen is None:
         yield "not_an_option", {"output": snippet(output), "options": len(options)}
         return

@@ -396,3 +396,20 @@ def test_a_person_is_asked(tmp_path, monkeypatch):
 
     assert done.exit_code == 0, done.output
     assert "text_pair        <- right   (given)" in done.output
+
+
+def test_the_filter_on_answers_agrees_with_every_label(tmp_path):
+    """What convert calls right, the filter that checks answers calls right: letters, numbers, frames, reasons."""
+    from instructgen.filters.answers import Answers
+
+    check = Answers()
+    rows = [{"question": f"Is {i} odd?", "answer": "yes" if i % 2 else "no", "rationale": "A look."} for i in range(60)]
+    outcomes = converted(jsonl(tmp_path, REVIEWS), each="all")
+    outcomes += converted(jsonl(tmp_path, rows, "odd.jsonl"), "boolean_qa", each="all", cot=0.5)
+    samples = [Sample.model_validate(made) for _, made in outcomes]
+
+    assert len(samples) > 800
+    assert [(sample.labels, sample.output) for sample in samples if check.check(sample)] == []
+    other = next(sample for sample in samples if sample.labels.get("letters") and sample.labels["label"] == "negative")
+    wrong = Sample.single(other.instruction, output=other.labels["letters"][1], labels=other.labels)
+    assert check.check(wrong) is not None
