@@ -1,7 +1,7 @@
 """A whole `generate` (slots, window, store, screening, decisions) against bare aiohttp, and where the rest goes.
 
-    python -m benchmarks.engine                                        about 5,000 requests, 50 ms, 64 and 256
-    python -m benchmarks.engine --requests 1000 --concurrency 64 --no-profile
+    python -m benchmarks.engine                                        runs of about 5,000 requests, 50 ms, 64 and 256
+    python -m benchmarks.engine --target 500 --concurrency 64 --no-profile
 
 Self-Instruct's full form with the practice teacher's answers, which a server in a process of its own gives after
 `--latency` ms (a first run, not measured, lets it make them); the window is 8 times the concurrency, as advised. Bare
@@ -136,24 +136,23 @@ def group_of(file: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=5000, help="about, over all turns of one contender")
+    parser.add_argument("--target", type=int, default=2500, help="accepted samples of a run; 4,000 to 5,000 requests")
     parser.add_argument("--latency", type=float, default=50.0, help="of the server, ms")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--turns", type=int, default=4, help="of each contender")
+    parser.add_argument("--turns", type=int, default=2, help="of each contender")
     parser.add_argument("--profile", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
-    target = int(options.requests / options.turns / 1.45)  # requests for one accepted sample, seen with this teacher
     print(f"a whole run at {options.latency:g} ms, window 8 x concurrency")
     print("| concurrency | client | requests | requests/s | of bare | CPU ms a request |\n|--:|---|--:|--:|--:|--:|")
     with memo_server(options.latency / 1000) as url:
         for concurrency in options.concurrency:
-            ours, theirs = race(url, concurrency, target, options.turns)
+            ours, theirs = race(url, concurrency, options.target, options.turns)
             for name, clock in (("generate", ours), ("bare aiohttp", theirs)):
                 ratio, cost = clock.rate / theirs.rate, 1000 * clock.cpu / clock.requests
                 row = f"| {concurrency} | {name} | {clock.requests} | {clock.rate:.0f} | {ratio:.2f} | {cost:.2f} |"
                 print(row, flush=True)
         if options.profile:
-            groups, requests = profile(url, options.concurrency[0], target)
+            groups, requests = profile(url, options.concurrency[0], options.target)
             total = sum(groups.values())
             print(f"\nwhere the CPU of a run goes ({requests} requests at {options.concurrency[0]}; under a profiler)")
             print("| group | share |\n|---|--:|")
