@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Load the public names of `instructgen.api` on first use, so that importing the package costs nothing."""
     api = import_module("instructgen.api")  # not `from instructgen import`: that asks this function again
+    if name == "__all__":
+        return api.__all__
     if name in api.__all__:
         return getattr(api, name)
     raise AttributeError(f"module 'instructgen' has no attribute {name!r}")

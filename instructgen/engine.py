@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from instructgen.decisions import ClosedSlot
-from instructgen.errors import MissingAnswer
+from instructgen.errors import InstructgenError, MissingAnswer
 from instructgen.pool import Pool
 from instructgen.purchases import Purchases, SlotLedger, run_random
 from instructgen.recipe import Recipe
@@ -31,7 +31,7 @@ from instructgen.records import (
     SlotBound,
     Usage,
 )
-from instructgen.run import OpenRun
+from instructgen.run import Frozen, OpenRun
 from instructgen.screening import Candidate, Screening, candidate_of
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Engine:
     def __init__(
         self,
         recipe: Recipe,
+        frozen: Frozen,
         opened: OpenRun,
         purchases: Purchases,
         screening: Screening,
@@ -94,12 +95,10 @@ class Engine:
     ) -> None:
         self.recipe, self._opened, self._purchases, self._screening = recipe, opened, purchases, screening
         self._fits, self._watch, self._pilot = fits, watch, pilot
-        frozen = opened.run.frozen
-        self._recipe_hash = frozen["recipe_hash"]
-        self._prompt_hashes: dict[str, str] = frozen["deciding"]["prompts"]
-        seeds = opened.run.seeds()
-        self._pool = Pool(seeds)
-        screening.remember_seeds(seeds)
+        self._recipe_hash = frozen.recipe_hash
+        self._prompt_hashes: dict[str, str] = frozen.deciding["prompts"]
+        self._pool = Pool(frozen.seeds)
+        screening.remember_seeds(frozen.seeds)
         self._first_snapshot = Snapshot(0, screening.entries)
         self._snapshots: dict[int, Snapshot] = {}
         self._charged: set[str] = set()
@@ -244,6 +243,13 @@ class Engine:
             except Refused as refused:  # the flow did not look: the slot's rest is a rejection by the teacher
                 items = [refused.completion.rejected()]
                 break
+            except InstructgenError:
+                raise
+            except Exception as error:
+                raise InstructgenError(
+                    f"generator {self.recipe.generator.kind!r} failed in slot {slot}: {type(error).__name__}: {error}. "
+                    "That is a defect of the generator; the slot stays open"
+                ) from error
             if isinstance(ask, Draft):
                 reply = self._screening.judge_draft(ask, snapshot.entries)
                 if reply is None:

@@ -341,7 +341,8 @@ def locked(path: Path, what: str) -> Iterator[None]:
 def claim(folder: Path, marker: str, *, overwrite: bool = False) -> None:
     """Make `folder` ours to write: it is new, empty, ours (holds `marker`), or `overwrite` says to clear it.
 
-    Raises: ExportError for a folder with other content, and when it cannot be made.
+    Raises: ExportError for a folder with other content, when it cannot be made, and, whatever `overwrite` says, for
+    one that holds a run's paid answers.
     """
     try:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).exists():
@@ -349,6 +350,12 @@ def claim(folder: Path, marker: str, *, overwrite: bool = False) -> None:
                 raise ExportError(
                     f"{folder} is not empty and holds no {marker}: it is not ours to write. "
                     "Choose another --into, or say --overwrite to replace what is there"
+                )
+            paid = next(folder.rglob("completions.db"), None)
+            if paid is not None:
+                raise ExportError(
+                    f"{folder} holds answers that were paid for ({paid}); --overwrite never deletes those. "
+                    "Choose another --into, or delete the run yourself"
                 )
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -118,6 +118,7 @@ class Recipe(Options):
             del data[key]
         for key in self.teacher.movable:
             data["teacher"].pop(key, None)
+        data["teacher"] |= self.teacher.named_files()
         return data | {"seeds": seeds_hash, "prompts": dict(sorted(prompt_hashes.items()))}
 
     def hash(self, seeds_hash: str, prompt_hashes: Mapping[str, str]) -> str:
@@ -164,6 +165,8 @@ def _explain(problem: Any, cls: type[BaseModel], where: str) -> str:
         limit = problem["ctx"].get("le", problem["ctx"].get("lt"))
         if limit == 1 and 1 < problem["input"] <= 100:
             hint = f". It is a ratio; did you mean {problem['input'] / (10 if problem['input'] <= 10 else 100):g}?"
+    if expected.startswith("is "):  # a validator of ours that says it all
+        return f"{place} {expected}"
     return f"{place} is {problem['input']!r}, expected {expected}{hint}"
 
 
@@ -212,6 +215,7 @@ def read_recipe(name: str | Path) -> tuple[dict[str, Any], Path]:
         raise RecipeError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: expected keys and values, found {type(data).__name__}; see recipes/demo.yaml")
+    data.pop("frozen", None)  # a run's recipe.yaml is a recipe
     return data, path
 
 

@@ -46,8 +46,11 @@ class Report(BaseModel):
     """Model -> requests and tokens charged."""
     by_prompt: dict[str, Usage]
     """Prompt name (or "own" for requests that a flow wrote itself) -> usage: what each stage of the method costs."""
+    unused: Usage
+    """Bought here and used by no closed slot: begun for slots that the target did not need, or still open."""
     usd: float | None
-    """What all of it cost by the price of the teacher; `None` = no price known."""
+    """What everything bought for this run cost by the price of the teacher, unused answers included, answers taken
+    from other runs not; `None` = no price known."""
     possibly_billed: int
     """Requests that may have been billed without an answer, killed sittings included: an upper bound."""
     with_input: int
@@ -84,7 +87,7 @@ def report(run: Run) -> Report:
         tally.add(sample)
         with_input += bool(sample.input)
         classification += bool(sample.labels.get("is_classification"))
-    by_prompt, possibly_billed = _of_store(run, charged)
+    by_prompt, unused, bought, possibly_billed = _of_store(run, charged)
     price = build("teachers", run.recipe["teacher"], "teacher").known_price()
     return Report(
         name=run.recipe["name"],
@@ -98,7 +101,8 @@ def report(run: Run) -> Report:
         funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
         usage=usage,
         by_prompt=by_prompt,
-        usd=None if price is None else float(price.cost(sum(usage.values(), Usage()))),
+        unused=unused,
+        usd=None if price is None else float(price.cost(bought)),
         possibly_billed=possibly_billed,
         with_input=with_input,
         classification=classification,
@@ -117,17 +121,23 @@ def _ending(run: Run, accepted: int, recent: Sequence[tuple[int, int]]) -> str:
     return "open"
 
 
-def _of_store(run: Run, charged: set[str]) -> tuple[dict[str, Usage], int]:
-    """Return the usage of charged requests by prompt, and how many others may have been billed."""
+def _of_store(run: Run, charged: set[str]) -> tuple[dict[str, Usage], Usage, Usage, int]:
+    """Return the usage of charged requests by prompt, of bought ones not charged, of all bought ones, and how many
+    others may have been billed.
+    """
     by_prompt: dict[str, Usage] = {}
+    unused = bought = Usage()
     store = run.store()
     try:
         for row in store.rows():
+            cost = row.completion.usage.model_copy(update={"requests": 1})
+            if not row.origin:
+                bought += cost
+                unused += Usage() if row.hash in charged else cost
             if row.hash in charged:
                 name = row.request.get("prompt") or "own"
-                cost = row.completion.usage.model_copy(update={"requests": 1})
                 by_prompt[name] = by_prompt.get(name, Usage()) + cost
-        return dict(sorted(by_prompt.items())), sum(store.unsettled())
+        return dict(sorted(by_prompt.items())), unused, bought, sum(store.unsettled())
     finally:
         store.close()
 

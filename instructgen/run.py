@@ -25,7 +25,8 @@ import yaml
 from instructgen.decisions import ClosedSlot, DecisionLog, read_slots
 from instructgen.errors import RunError, RunMismatch
 from instructgen.files import claim, describe, dumps, iter_rows, locked, read_text, whole_file
-from instructgen.records import Sample, Seed, digest
+from instructgen.prompts import Prompts
+from instructgen.records import Sample, Seed, Usage, digest
 from instructgen.store import Store
 
 LOCK = ".instructgen-run"
@@ -119,30 +120,49 @@ class Run:
         store, charged = self.store(), set[str]()
         try:
             for slot in self.slots():
-                problems += [f"slot {slot.number}: {problem}" for problem in _verify_slot(slot, store, charged)]
+                found = _verify_slot(slot, store, charged, self.frozen["recipe_hash"])
+                problems += [f"slot {slot.number}: {problem}" for problem in found]
         except RunError as error:
             problems.append(str(error))
         finally:
             store.close()
-        deciding = self.frozen["deciding"]
+        return problems + self._frozen_problems()
+
+    def _frozen_problems(self) -> list[str]:
+        deciding, problems = self.frozen["deciding"], []
+        if digest(deciding) != self.frozen["recipe_hash"]:
+            problems.append(f"{self.path / 'recipe.yaml'}: its frozen part does not fit its hash")
         if seeds_hash(self.seeds()) != deciding["seeds"]:
             problems.append(f"{self.path / 'seeds.jsonl'}: not the seeds that the run was frozen with")
+        texts = self.prompts()
+        for name, expected in deciding["prompts"].items():
+            if name not in texts or Prompts(texts).hash(name) != expected:
+                problems.append(f"{self.path / 'prompts' / name}.txt: not the prompt that the run was frozen with")
         return problems
 
 
-def _verify_slot(slot: ClosedSlot, store: Store, charged: set[str]) -> Iterator[str]:
+def _verify_slot(slot: ClosedSlot, store: Store, charged: set[str], recipe_hash: str) -> Iterator[str]:
     accepted = [Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
     for sample in accepted:
         if sample.content_id() != sample.id:
             yield f"sample {sample.id}: its content hashes to {sample.content_id()}"
+        if sample.provenance.recipe != recipe_hash:
+            yield f"sample {sample.id}: made with recipe {sample.provenance.recipe}, the run's is {recipe_hash}"
     if (slot.closed["parsed"], slot.closed["accepted"]) != (len(slot.lines), len(accepted)):
         yield "the closing line counts other numbers than the lines show"
+    usage: dict[str, Usage] = {}
     for request_hash in slot.closed["charged"]:
         if request_hash in charged:
             yield f"request {request_hash} is charged twice"
         charged.add(request_hash)
-        if store.get(request_hash) is None:
+        row = store.row(request_hash)
+        if row is None:
             yield f"request {request_hash} was charged but its answer is not in the store"
+            continue
+        model = row.request.get("model", "")
+        usage[model] = usage.get(model, Usage()) + row.completion.usage.model_copy(update={"requests": 1})
+    if {model: cost.as_json() for model, cost in usage.items()} != slot.closed["usage"]:
+        yield "the closing line charges other tokens than the stored answers show"
 
 
 def is_run(path: Path) -> bool:
@@ -177,6 +197,9 @@ def opened(path: Path, frozen: Frozen, *, overwrite: bool = False) -> Iterator[O
     ExportError when the directory holds something else.
     """
     if not is_run(path):
+        left = [name for name in ("decisions.jsonl", "completions.db") if (path / name).exists()]
+        if left and (path / LOCK).exists():
+            raise RunError(f"{path} holds {left[0]} of a run, but its recipe.yaml is missing or not frozen. Restore it")
         claim(path, LOCK, overwrite=overwrite)
     with locked(path / LOCK, f"run {path}"):
         try:
@@ -208,10 +231,13 @@ def _freeze(path: Path, frozen: Frozen) -> None:
                 "Use a new directory, or restore these values; to keep its answers in a new run: --reuse"
             )
         section = old
+        # Where seeds and prompts were first read stays said; the run has its own copies.
+        kept = {key: _read_recipe(path)[key] for key in ("seeds", "prompts")}
     else:
         _write_frozen_files(path, frozen)
+        kept = {}
         section = {"version": frozen.version, "recipe_hash": frozen.recipe_hash, "deciding": frozen.deciding}
-    text = yaml.safe_dump(frozen.recipe | {"frozen": section}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(frozen.recipe | kept | {"frozen": section}, sort_keys=False, allow_unicode=True)
     with whole_file(path / "recipe.yaml") as file:
         file.write(text.encode())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
 from instructgen.teachers.budget import Budget
 from instructgen.tools import tools
+
+log = logging.getLogger(__name__)
 
 Watch = Callable[[Progress], None]
 
@@ -66,7 +69,8 @@ def generate(
     """
     path, started = Path(into), time.monotonic()
     with ExitStack() as stack:
-        work = stack.enter_context(opened(path, freeze(recipe), overwrite=overwrite))
+        frozen = freeze(recipe)
+        work = stack.enter_context(opened(path, frozen, overwrite=overwrite))
         stores = []
         for other in reuse:
             store = Run(Path(other)).store()
@@ -74,7 +78,7 @@ def generate(
             stores.append(store)
         purchases = Purchases(
             work.store,
-            Prompts(work.run.prompts()),
+            Prompts(frozen.prompts),
             model=recipe.teacher.identity,
             run_seed=recipe.seed,
             reuse=stores,
@@ -82,13 +86,13 @@ def generate(
         lent = tools(unsafe_code=unsafe_code)
         screening = Screening([option.prepare(lent) for option in recipe.filters])
         caps = budget(recipe, _sitting(work))
-        engine = Engine(recipe, work, purchases, screening, fits=caps.fits, pilot=pilot, watch=watch)
-        ended = engine.fold()
-        # A run that has ended starts no teacher.
-        ending = ended if ended is not None else asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
+        engine = Engine(recipe, frozen, work, purchases, screening, fits=caps.fits, pilot=pilot, watch=watch)
+        ending = engine.fold() or _worked(engine, recipe, work, purchases, offline=offline)
         used_up = caps.explain(engine.progress.spent, 0, engine.bound) if ending == "budget" else ""
         notes = [used_up, *hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
+        if stores and not reused and purchases.bought:
+            notes.append(f"--reuse: no answer fitted; this run asks {recipe.teacher.identity} its own questions")
     seconds = time.monotonic() - started
     notes = [note for note in notes if note]
     return Outcome(Run(path), ending, engine.progress, purchases.bought, seconds, reused, notes)
@@ -161,7 +165,7 @@ def hints(recipe: Recipe) -> list[str]:
             f"concurrency {teacher.concurrency} is more than a quarter of the window ({recipe.window}): requests will "
             f"wait for each other; a new run with window: {teacher.concurrency * 8} goes faster"
         )
-    if not teacher.ordered and recipe.target < 2 * recipe.window:
+    if not teacher.ordered and recipe.window > 1 and recipe.target < 2 * recipe.window:
         notes.append(
             f"target {recipe.target} is below twice the window ({recipe.window}): few machine instructions will be "
             f"drawn into prompts; a new run with window: {max(1, recipe.target // 4)} draws more"
@@ -175,6 +179,14 @@ def _unsettled(work: OpenRun) -> list[str]:
     if killed:
         notes.append(f"up to {killed} requests may have been billed in sittings that were killed")
     return notes
+
+
+def _worked(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purchases, *, offline: bool) -> Ending:
+    """Work until an ending. Raises: KeyboardInterrupt when the user would not wait for answers on their way."""
+    try:
+        return asyncio.run(_work(engine, recipe, work, purchases, offline=offline))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purchases, *, offline: bool) -> Ending:
@@ -220,6 +232,7 @@ def _interruptible(engine: Engine, leave: Callable[[], None] | None = None) -> I
         pressed += 1
         if pressed == 1:
             engine.interrupt()
+            log.warning("stopping: what was sent may still arrive and is kept; Ctrl-C again does not wait for it")
             if leave is not None:
                 leave()
         elif task is not None:

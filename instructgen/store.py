@@ -183,6 +183,8 @@ class Store:
         self._reader.close()
 
     def _unusable(self, error: sqlite3.Error) -> RunError:
+        if any(word in str(error) for word in ("malformed", "not a database")):
+            return RunError(f"{self.path}: {error}. Restore the file from a copy; a new run buys its answers again")
         return RunError(
             f"{self.path}: {error}. If the disk is full, free some space; then run the same command again: "
             "nothing that was stored is lost"

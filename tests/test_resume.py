@@ -204,6 +204,30 @@ def test_interrupted_by_hand_lands_what_is_in_flight(recipe, calm, tmp_path):
     assert (into / "decisions.jsonl").read_bytes() == (calm / "decisions.jsonl").read_bytes()
 
 
+def test_interrupted_twice_does_not_wait(recipe, tmp_path):
+    """A second Ctrl-C ends at once, with exit 130 and no traceback; the run goes on from the store."""
+    counted, into = Counted(), tmp_path / "run"
+    with serve(answer=counted, faults=Faults(latency=30)) as server:
+        process = start(recipe, into, server.url)
+        while server.bill.requests < 5 and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert "Ctrl-C again" in wait_for(process, "Ctrl-C again")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+
+
+def wait_for(process, words):
+    """Read the process's messages until one holds these words."""
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"the process ended without saying {words!r}")
+
+
 def test_a_second_process_is_kept_out(recipe, tmp_path):
     """Two processes on one run directory: the second refuses, by lock."""
     counted, into = Counted(), tmp_path / "run"

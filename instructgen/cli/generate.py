@@ -25,17 +25,17 @@ def generate(
         str, typer.Argument(help="Recipe file or bundled name; none: go on with the run, or use the flags alone.")
     ] = "",
     into: Annotated[
-        Path, typer.Option("--into", help="Run directory; an existing run of this recipe goes on.")
-    ] = Path(),
+        Path | None, typer.Option("--into", help="Run directory; an existing run of this recipe goes on.")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds file instead of the recipe's.")] = "",
     teacher: Annotated[
         str, typer.Option(help="KIND or KIND:MODEL, e.g. openai:gpt-4.1-mini, local, local:model.gguf.")
     ] = "",
     base_url: Annotated[str, typer.Option(help="Endpoint of an OpenAI-compatible server.")] = "",
     generator: Annotated[str, typer.Option(help="Generator kind (`instructgen list generators`).")] = "",
-    target: Annotated[int, typer.Option(min=0, help="Accepted samples wanted.")] = 0,
-    budget: Annotated[float, typer.Option(min=0, help="Most US dollars to spend.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=0, help="Requests in flight at once.")] = 0,
+    target: Annotated[int | None, typer.Option(min=1, help="Accepted samples wanted.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Most US dollars to spend.")] = None,
+    concurrency: Annotated[int, typer.Option(min=0, help="Requests in flight at once; 0: the recipe's.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     reuse: Annotated[list[Path] | None, typer.Option(help="Run whose stored answers may be used; repeatable.")] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Run a pilot first and forecast the cost.")] = False,
@@ -53,17 +53,16 @@ def generate(
     ] = False,
 ) -> None:
     """Generate samples into a run directory; run it again to go on."""
+    if into is None:
+        raise typer.BadParameter("name a directory for the run, e.g. --into runs/first", param_hint="--into")
     again = f"instructgen generate --into {shlex.quote(str(into))}"
     with shown_errors(again), logged(into if verbose else None):
-        from instructgen.errors import RecipeError
         from instructgen.sitting import generate as run_it
 
-        if into == Path():
-            raise RecipeError("--into is missing: name a directory for the run, e.g. --into runs/first")
         flags = {
             "seeds": seeds, "teacher": teacher_option(teacher, base_url, concurrency),
-            "generator": {"kind": generator} if generator else None, "target": target or None,
-            "budget": {"usd": budget} if budget else None, "seed": seed,
+            "generator": {"kind": generator} if generator else None, "target": target,
+            "budget": None if budget is None else {"usd": budget}, "seed": seed,
         }  # fmt: skip
         chosen = recipe_for(recipe, into, {key: value for key, value in flags.items() if value not in ("", {}, None)})
         announce(chosen)
@@ -193,8 +192,8 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
         return
     sentences = {
         "target": f"Target reached: {known.in_dataset} samples",
-        "exhausted": "Novelty is exhausted: almost nothing new is accepted any more. More seeds, another teacher or a "
-        "higher temperature bring new ideas",
+        "exhausted": "Almost nothing is accepted any more (see the reasons). If it is for novelty, more seeds, another "
+        "teacher or a higher temperature bring new ideas",
         "budget": "The budget is used up. Raise it and run again to go on",
         "interrupted": "Stopped",
         "pilot": "The pilot is done; its answers are part of the run. Go on without --estimate",

@@ -57,9 +57,12 @@ def _run_lines(known: Report) -> list[str]:
         lines.append(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
                      f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
     lines += [f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens" for name, cost in known.by_prompt.items()]
+    if known.unused.requests:
+        lines.append(f"bought and not used by a closed slot: {known.unused.requests} requests, "
+                     f"{known.unused.tokens:,} tokens; a higher target uses them")  # fmt: skip
     if known.usd is not None:
         per = f" ({known.usd / known.accepted:.5f} per accepted sample)" if known.accepted else ""
-        lines.append(f"cost: {known.usd:.4f} USD{per}")
+        lines.append(f"cost of all that was bought: {known.usd:.4f} USD{per}")
     if known.accepted:
         lines.append(f"per accepted sample: {total.requests / known.accepted:.2f} requests, "
                      f"{total.tokens / known.accepted:,.0f} tokens")  # fmt: skip

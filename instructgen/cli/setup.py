@@ -9,6 +9,7 @@ import typer
 
 from instructgen.cli.shown import shown_errors
 
+MARKER = ".instructgen-init"
 KINDS = ("filters", "formats", "generators", "prompts", "recipes", "seeds", "teachers", "templates")
 
 
@@ -20,7 +21,8 @@ def init(
     with shown_errors():
         from instructgen.files import bundled_dir, claim, read_text, whole_file
 
-        claim(folder, "prompts", overwrite=overwrite)
+        claim(folder, MARKER, overwrite=overwrite)
+        (folder / MARKER).touch()
         recipe = read_text(bundled_dir("recipes") / "self_instruct.yaml")
         recipe = recipe.replace("\nseeds: seeds/general.jsonl", "\nseeds: seeds.jsonl\nprompts: prompts")
         files = {"recipe.yaml": recipe, "seeds.jsonl": read_text(bundled_dir("seeds") / "general.jsonl")}

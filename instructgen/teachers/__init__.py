@@ -142,6 +142,10 @@ class Teacher(BaseModel):
         """
         return self.connect()
 
+    def named_files(self) -> dict[str, str]:
+        """Return the options that name files, as they count for the recipe's hash: by name, wherever they lie."""
+        return {}
+
     def located(self, beside: Path) -> Self:
         """Return this teacher with the paths in its options taken relative to `beside`, the recipe's folder."""
         return self

@@ -41,6 +41,7 @@ class OpenAIConnection:
         self.ledger = Ledger()
         self._deadline = teacher.deadline
         self._asleep = 0
+        self._left = asyncio.Event()
         self._most_asleep = teacher.places
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
         self._routes = [
@@ -56,6 +57,10 @@ class OpenAIConnection:
         Else a handful of unlucky requests would keep the places of all others while they sleep.
         """
         return sum(route.places.count for route in self._routes) + min(self._asleep, self._most_asleep)
+
+    def leave(self) -> None:
+        """End the waits between tries: nobody wants to wait for those requests any more."""
+        self._left.set()
 
     async def complete(self, request: Request) -> Completion:
         """Answer a request. Raises: TeacherError."""
@@ -113,7 +118,11 @@ class OpenAIConnection:
         in_order = not route.breaker.pause(now)
         self._asleep += in_order
         try:
-            await asyncio.sleep(wait)
+            async with asyncio.timeout(wait):
+                await self._left.wait()
+            raise self._error(trouble or Trouble("the sitting ended", TeacherTransportError), tried, route, request)
+        except TimeoutError:
+            pass
         finally:
             self._asleep -= in_order
 

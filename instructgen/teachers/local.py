@@ -74,6 +74,10 @@ class LocalTeacher(Teacher):
         """The embedded model is Apache-2.0; of a user's file only the user knows."""
         return self.output_licence or ("unknown: see the licence of the model file" if self.path else LICENCE)
 
+    def named_files(self) -> dict[str, str]:
+        """A file of weights counts by its name and hash: it may move."""
+        return {"path": self.identity} if self.path else {}
+
     def located(self, beside: Path) -> Self:
         """Return this teacher with its file taken relative to the recipe's folder, where it is there."""
         return self.model_copy(update={"path": placed(self.path, beside)}) if self.path else self

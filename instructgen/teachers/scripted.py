@@ -27,7 +27,7 @@ from pydantic import Field, SkipValidation, ValidationError, field_serializer, m
 
 from instructgen.errors import DataError, InstructgenError, MissingAnswer, RecipeError, TeacherError, suggestion
 from instructgen.files import iter_rows
-from instructgen.records import Completion, Finish, Record, Request
+from instructgen.records import Completion, Finish, Record, Request, scrub
 from instructgen.teachers import Connection, Sitting, Teacher, placed
 from instructgen.teachers.prices import FREE, Price
 from instructgen.teachers.tokens import estimated
@@ -107,6 +107,12 @@ class ScriptedTeacher(Teacher):
         """A script's output is its author's."""
         return "scripted: as its author says"
 
+    def named_files(self) -> dict[str, str]:
+        """A function in a file counts by the file's name: the folder may move."""
+        if isinstance(self.function, str) and ".py:" in self.function:
+            return {"function": Path(self.function).name}
+        return {}
+
     def located(self, beside: Path) -> Self:
         """Return this teacher with its file taken relative to the recipe's folder, where it is there."""
         if isinstance(self.replies, str):
@@ -163,7 +169,7 @@ class _Function:
         except Exception as error:
             raise TeacherError(f"the scripted function failed: {type(error).__name__}: {error}", request) from error
         if isinstance(said, str):
-            said = Completion(content=said)
+            said = Completion(content=scrub(said))
         if not isinstance(said, Completion):
             raise TeacherError(
                 f"the scripted function returned a {type(said).__name__}; expected a str or a Completion", request

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from instructgen.cli import app
+from instructgen.store import Store
 from tests.servers.faults import Faults
 from tests.servers.openai_server import serve
 
@@ -197,3 +198,93 @@ def test_commands_on_what_is_no_run(tmp_path, command):
 def test_usage_errors_are_exit_2():
     """An unknown option is the command line's own matter."""
     assert run("generate", "--no-such-option")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "{run}", "--into", "{other}", "--overwrite"],
+        ["generate", "practice.yaml", "--into", "{parent}", "--overwrite"],
+        ["init", "{other}", "--overwrite"],
+    ],
+)
+def test_overwrite_never_deletes_paid_answers(tmp_path, command):
+    """A run, or a folder with a run somewhere in it, is not cleared whatever is said."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 3\nwindow: 1"
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for name in ("run", "other"):
+        assert run("generate", recipe(tmp_path, text), "--into", folder / name)[0] == 0
+    names = {"run": folder / "run", "other": folder / "other", "parent": folder}
+    code, said = run(*[part.format(**names) for part in command])
+
+    assert code == 1, said
+    assert "paid for" in said
+    assert all((folder / name / "completions.db").exists() for name in ("run", "other"))
+
+
+def test_zero_is_no_budget_and_no_target(tmp_path):
+    """--budget 0 and --target 0 are refused, not read as "none"."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}"
+
+    assert "budget.usd is 0" in generate_with(tmp_path, text, "--budget", 0)[1]
+    assert generate_with(tmp_path, text, "--target", 0)[0] == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_its_recipe_adopts_no_other(tmp_path):
+    """decisions.jsonl beside no recipe.yaml is a damaged run, not a new one."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 3\nwindow: 1"
+    generate_with(tmp_path, text)
+    (tmp_path / "run" / "recipe.yaml").unlink()
+    code, said = generate_with(tmp_path, text + "\nseed: 99")
+
+    assert code == 1
+    assert "recipe.yaml is missing" in said
+
+
+def test_edited_prompts_and_seeds_of_a_run_are_not_used(tmp_path):
+    """The run works with what it was frozen with; verify names the edited copy, and going on from it is refused."""
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 20\nwindow: 4"
+    generate_with(tmp_path, text)
+    prompt = tmp_path / "run" / "prompts" / "self_instruct.invent.txt"
+    prompt.write_text("TAMPERED\n" + prompt.read_text())
+    assert generate_with(tmp_path, text, "--target", 60)[0] == 0
+    store = Store(tmp_path / "run" / "completions.db", read_only=True)
+    assert not any("TAMPERED" in str(row.request) for row in store.rows())
+    store.close()
+    code, said = run("verify", tmp_path / "run")
+    assert code == 1
+    assert "self_instruct.invent.txt: not the prompt" in said
+    code, said = run("generate", "--into", tmp_path / "run", "--target", 70)
+    assert code == 1
+    assert "prompts.self_instruct.invent" in said
+
+
+def test_verify_finds_changed_tokens(tmp_path):
+    """Stored usage that differs from what was charged is found."""
+    import sqlite3
+
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\ntarget: 3\nwindow: 1"
+    generate_with(tmp_path, text)
+    with sqlite3.connect(tmp_path / "run" / "completions.db") as database:
+        database.execute("update completions set completion = json_set(completion, '$.usage.prompt_tokens', 1)")
+    code, said = run("verify", tmp_path / "run")
+
+    assert code == 1
+    assert "charges other tokens" in said
+
+
+def test_a_generator_that_fails_is_named(tmp_path, monkeypatch):
+    """An exception in a flow is one message with generator and slot, not a traceback."""
+    from instructgen.generators.self_instruct import SelfInstruct
+
+    def flow(self, pool, rng):
+        yield from ()
+        raise ValueError("a plug-in's mistake")
+
+    monkeypatch.setattr(SelfInstruct, "flow", flow)
+    code, said = generate_with(tmp_path, f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}")
+
+    assert code == 1
+    assert "generator 'self_instruct' failed in slot 0: ValueError: a plug-in's mistake" in said
