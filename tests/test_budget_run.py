@@ -29,7 +29,7 @@ from tests.servers.openai_server import serve
 from tests.servers.practice_answers import answer
 from tests.toys.loop import Delayed, ToyGenerator, ToyJudge, topic
 
-SETTINGS = [20, pytest.param(200, marks=pytest.mark.full)]
+SETTINGS = [20, pytest.param(200, marks=[pytest.mark.full, pytest.mark.timeout(1200)])]
 
 
 class Declared(ToyGenerator):

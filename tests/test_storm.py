@@ -15,9 +15,9 @@ import orjson
 import pytest
 import yaml
 
-from instructgen.sitting import generate
 from instructgen.recipe import parse_recipe
 from instructgen.run import Run
+from instructgen.sitting import generate
 from instructgen.teachers.limits import Pace
 from tests.servers.faults import Bill, Faults
 from tests.servers.openai_server import serve
@@ -147,7 +147,7 @@ def assert_struck(bill: Bill, faults: Faults) -> None:
         assert bill.statuses.get("503"), "the capacity was never reached"
 
 
-@pytest.mark.parametrize("target", [SMALL, pytest.param(WHOLE, marks=pytest.mark.full)])
+@pytest.mark.parametrize("target", [SMALL, pytest.param(WHOLE, marks=[pytest.mark.full, pytest.mark.timeout(600)])])
 @pytest.mark.parametrize("name", storms(SMALL))
 def test_storm(name, target, calm, tmp_path, monkeypatch):
     """Exactly the target, the calm run's bytes, the server's bill, and nothing sent above a stated limit."""
