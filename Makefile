@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-full test-wheel bench lint format sample clean
+CONSUMERS := test-trl test-llamafactory test-axolotl test-torchtune test-datasets
+
+.PHONY: $(CONSUMERS) demo test test-full test-wheel bench lint format sample clean
 
 demo: $(READY)
 	$(BIN)/instructgen demo --into data/demo
@@ -23,6 +25,10 @@ test-croissant: $(READY)
 	&& $(BIN)/python -m tests.consumers.every_format "$$work/data" \
 	&& $(PYTHON) -m venv "$$work/venv" && "$$work/venv/bin/pip" install -q mlcroissant==1.1.1 \
 	&& "$$work/venv/bin/python" tests/consumers/croissant_loads.py "$$work/data"
+
+# Each makes an environment of its own in a temporary folder (1-2 GB), uses it and removes it; not part of `make test`.
+$(CONSUMERS): test-%: $(READY)
+	$(BIN)/python tests/consumers/run.py $*
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Files and snippets with which trainers load an exported folder without a hand edit.
 
 dataset_info.json       LLaMA-Factory: `dataset_dir` is the folder, the dataset's name is <config>_<split>
-axolotl/<config>.yaml   what to paste into a config of Axolotl that is run in the folder
+axolotl/<config>.yaml   what to paste into a config of Axolotl that is run in the folder; else `path` is the folder's
 snippets                the card's section: Python for TRL and torchtune, a line each for the other two
 
 A config that is not in a trainer's table is one that it has no reader for, or would read with a loss.
@@ -120,7 +120,14 @@ def dataset_info(rows: Rows) -> dict[str, dict[str, Any]]:
 
 def axolotl_config(config: str, splits: Mapping[str, int]) -> str:
     """Return the part of an Axolotl config that trains on a config of ours, as YAML."""
-    entry = {"path": _jsonl(config, _training(splits)), "ds_type": "json", **AXOLOTL[config]}
+    # Parquet, not JSON lines: read from those, each tool would get the parameters of all other tools as nulls.
+    files = {
+        "path": ".",
+        "ds_type": "parquet",
+        "data_files": f"{config}/{_training(splits)}-*.parquet",
+        "split": "train",
+    }
+    entry = {**files, **AXOLOTL[config]}
     return yaml.safe_dump({**AXOLOTL_MODE.get(config, {}), "datasets": [entry]}, sort_keys=False)
 
 

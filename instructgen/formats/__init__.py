@@ -43,7 +43,7 @@ class Format:
     title: ClassVar[str]
     """One line for lists and cards."""
     consumers: ClassVar[tuple[str, ...]] = ()
-    """Programs that load this shape, checked against the real ones."""
+    """Trainers that load this shape, checked with the real ones; `datasets` and pandas load every shape."""
     columns: ClassVar[Mapping[str, Any]]
     """Column -> feature, as the card states it: "string", [..] for lists, {...} for structs."""
     optional: ClassVar[frozenset[str]] = frozenset()

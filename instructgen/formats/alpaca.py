@@ -23,7 +23,7 @@ class Alpaca(Format):
 
     name: ClassVar[str] = "alpaca"
     title: ClassVar[str] = "instruction, input, output"
-    consumers: ClassVar[tuple[str, ...]] = ("datasets", "LLaMA-Factory", "Axolotl", "torchtune")
+    consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"instruction": "string", "input": "string", "output": "string"}
     holds: ClassVar[frozenset[str]] = frozenset({"input"})
 

@@ -19,6 +19,7 @@ class Dolly(Format):
 
     name: ClassVar[str] = "dolly"
     title: ClassVar[str] = "instruction, context, response, category"
+    consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory",)
     columns: ClassVar[Mapping[str, Any]] = {
         "instruction": "string", "context": "string", "response": "string", "category": "string",
     }  # fmt: skip

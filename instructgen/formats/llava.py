@@ -27,7 +27,7 @@ class Llava(Format):
 
     name: ClassVar[str] = "llava"
     title: ClassVar[str] = "image, conversations with <image> marks"
-    consumers: ClassVar[tuple[str, ...]] = ("LLaVA", "LLaMA-Factory")
+    consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory",)
     columns: ClassVar[Mapping[str, Any]] = {
         "id": "string", "image": ["string"], "conversations": [{"from": "string", "value": "string"}],
     }  # fmt: skip

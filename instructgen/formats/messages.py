@@ -23,7 +23,7 @@ class Messages(Format):
 
     name: ClassVar[str] = "messages"
     title: ClassVar[str] = "messages: role and content"
-    consumers: ClassVar[tuple[str, ...]] = ("datasets", "TRL", "LLaMA-Factory", "Axolotl", "torchtune", "OpenAI")
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"messages": [{"role": "string", "content": "string"}]}
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
 

@@ -36,7 +36,7 @@ class OpenAI(Format):
 
     name: ClassVar[str] = "openai"
     title: ClassVar[str] = "OpenAI fine-tuning: messages with tools and weights"
-    consumers: ClassVar[tuple[str, ...]] = ("OpenAI", "Azure OpenAI", "Together", "Fireworks")
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "Axolotl")
     columns: ClassVar[Mapping[str, Any]] = {"messages": [MESSAGE], "tools": "string", "parallel_tool_calls": "bool"}
     optional: ClassVar[frozenset[str]] = OPTIONAL
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open", "tools", "weight"})

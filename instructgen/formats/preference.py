@@ -59,7 +59,6 @@ def _spelling(row: Mapping[str, Any]) -> tuple[str, str, str] | None:
 class _Pairs(Format):
     """What the three spellings of TRL share: reading."""
 
-    consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "Axolotl", "torchtune")
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "answers"})
 
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
@@ -91,6 +90,7 @@ class Preference(_Pairs):
 
     name: ClassVar[str] = "preference"
     title: ClassVar[str] = "prompt, chosen, rejected as messages"
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "Axolotl")
     columns: ClassVar[Mapping[str, Any]] = {"prompt": [_PLAIN], "chosen": [_PLAIN], "rejected": [_PLAIN]}
 
     def fits(self, row: Mapping[str, Any]) -> bool:
@@ -111,6 +111,7 @@ class ImplicitPreference(_Pairs):
 
     name: ClassVar[str] = "preference_implicit"
     title: ClassVar[str] = "chosen, rejected as whole chats"
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"chosen": [_PLAIN], "rejected": [_PLAIN]}
 
     def fits(self, row: Mapping[str, Any]) -> bool:
@@ -131,6 +132,7 @@ class TextPreference(_Pairs):
 
     name: ClassVar[str] = "preference_text"
     title: ClassVar[str] = "prompt, chosen, rejected as texts"
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "Axolotl")
     columns: ClassVar[Mapping[str, Any]] = {"prompt": "string", "chosen": "string", "rejected": "string"}
     holds: ClassVar[frozenset[str]] = frozenset({"answers"})
 
@@ -151,7 +153,6 @@ class OpenAIPreference(Format):
 
     name: ClassVar[str] = "openai_preference"
     title: ClassVar[str] = "OpenAI preference: input, preferred and non-preferred output"
-    consumers: ClassVar[tuple[str, ...]] = ("OpenAI", "Azure OpenAI", "Together")
     columns: ClassVar[Mapping[str, Any]] = {
         "input": {"messages": [MESSAGE], "tools": "string", "parallel_tool_calls": "bool"},
         "preferred_output": [MESSAGE],

@@ -76,11 +76,11 @@ class Process(Format):
 
 
 class Stepwise(Format):
-    """TRL's rows for process reward models: steps that are right or wrong."""
+    """Rows for process reward models as TRL named them: steps that are right or wrong."""
 
     name: ClassVar[str] = "stepwise"
     title: ClassVar[str] = "prompt, completions (steps), labels (right or wrong)"
-    consumers: ClassVar[tuple[str, ...]] = ("TRL",)
+    consumers: ClassVar[tuple[str, ...]] = ("Axolotl",)
     columns: ClassVar[Mapping[str, Any]] = {"prompt": "string", "completions": ["string"], "labels": ["bool"]}
     holds: ClassVar[frozenset[str]] = frozenset({"steps"})
 

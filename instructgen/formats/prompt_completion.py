@@ -32,7 +32,7 @@ class PromptCompletion(Format):
 
     name: ClassVar[str] = "prompt_completion"
     title: ClassVar[str] = "prompt, completion as texts"
-    consumers: ClassVar[tuple[str, ...]] = ("TRL", "Axolotl")
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"prompt": "string", "completion": "string"}
 
     def fits(self, row: Mapping[str, Any]) -> bool:
@@ -108,6 +108,7 @@ class Flan(Format):
 
     name: ClassVar[str] = "flan"
     title: ClassVar[str] = "inputs, targets"
+    consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"inputs": "string", "targets": "string"}
 
     def fits(self, row: Mapping[str, Any]) -> bool:

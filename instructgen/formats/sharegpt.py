@@ -32,7 +32,7 @@ class ShareGPT(Format):
 
     name: ClassVar[str] = "sharegpt"
     title: ClassVar[str] = "conversations: from and value"
-    consumers: ClassVar[tuple[str, ...]] = ("FastChat", "LLaMA-Factory", "Axolotl", "torchtune", "Unsloth")
+    consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"id": "string", "conversations": [{"from": "string", "value": "string"}]}
     holds: ClassVar[frozenset[str]] = frozenset({"system", "dialogue", "open"})
 

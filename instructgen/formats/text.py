@@ -40,7 +40,7 @@ class Text(Format):
 
     name: ClassVar[str] = "text"
     title: ClassVar[str] = "text: a conversation through a template"
-    consumers: ClassVar[tuple[str, ...]] = ("TRL", "Axolotl", "LLaMA-Factory")
+    consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"text": "string"}
     holds: ClassVar[frozenset[str]] = frozenset({"input"})
 

@@ -183,11 +183,21 @@ def test_trainers_files_name_files_that_are_there(tmp_path):
         assert (tmp_path / stanza["path"]).exists()
 
 
-def test_known_configs_are_formats():
-    """The trainers' tables name formats that exist."""
-    from instructgen.registry import names
+def test_formats_name_the_trainers_that_have_an_entry_for_them():
+    """What a format says of its consumers is what the trainers' tables hold; `make test-trl` and the like load it."""
+    from instructgen.registry import lookup, names
 
-    assert {*trainers.LLAMAFACTORY, *trainers.AXOLOTL, *trainers.TORCHTUNE} <= set(names("formats"))
+    tables = {
+        "TRL": trainers.TRL,
+        "LLaMA-Factory": trainers.LLAMAFACTORY,
+        "Axolotl": trainers.AXOLOTL,
+        "torchtune": trainers.TORCHTUNE,
+    }
+    said = {
+        name: {shape for shape in names("formats") if name in lookup("formats", shape).consumers} for name in tables
+    }
+
+    assert said == {name: set(table) for name, table in tables.items()}
 
 
 def test_croissant_describes_the_files(tmp_path):
