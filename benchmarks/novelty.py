@@ -53,11 +53,17 @@ def _close(lcs: np.ndarray, m: np.ndarray, n: np.ndarray) -> np.ndarray:
     return (20 * lcs >= 7 * (m[:, None] + n[None, :])) & (lcs > 0)
 
 
-def tokens_and_numbers(texts: list[str]) -> None:
+def tokens_and_numbers(texts: list[str]) -> list[int]:
+    """What any index on tokens has to do first, in plain Python."""
     numbers: dict[str, int] = {}
+    flat: list[int] = []
     for text in texts:
         for token in reference(text):
-            numbers.setdefault(token, len(numbers))
+            number = numbers.get(token)
+            if number is None:
+                number = numbers[token] = len(numbers)
+            flat.append(number)
+    return flat
 
 
 def by_reference(texts: list[str]) -> tuple[int, float]:

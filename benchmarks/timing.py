@@ -38,9 +38,9 @@ def in_child(code: str) -> tuple[float, float, str]:
 
     The code prints one line, and is measured as a whole: interpreter and imports included.
     """
-    tail = (
-        "\nimport resource as _r; _u = _r.getrusage(_r.RUSAGE_SELF)"
-        "\nprint(_u.ru_utime + _u.ru_stime, _u.ru_maxrss / 1024)"
+    tail = (  # VmHWM begins anew with the interpreter; getrusage would count what this process held when it forked
+        "\nimport time as _t, re as _re; _peak = _re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]"
+        "\nprint(_t.process_time(), int(_peak) / 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
     *printed, numbers = done.stdout.strip().splitlines()
