@@ -29,3 +29,4 @@ for name in ("alpaca", "messages"):
     assert rows == 50, f"{name}: {rows} rows, expected 50"
 print("wheel: 50 samples generated, exported and loaded in an empty environment")
 PYTHON
+python "$root/tests/chain.py"
