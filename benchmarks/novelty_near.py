@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from importlib.util import find_spec
 
 from benchmarks.streams import alpaca, mutated
 from benchmarks.timing import interleaved, table
@@ -99,7 +100,13 @@ def main() -> None:
     texts = stream(options.rows)
     average = sum(map(len, texts)) / len(texts)
     found: dict[str, set[int]] = {}
-    contenders = {"instructgen, verified": ours, "rensa, estimated": by_rensa, "datasketch, unverified": by_datasketch}
+    contenders = {"instructgen, verified": ours}
+    for package, name, work in (("rensa", "rensa, estimated", by_rensa),
+                                ("datasketch", "datasketch, unverified", by_datasketch)):  # fmt: skip
+        if find_spec(package):
+            contenders[name] = work
+        else:
+            print(f"{package} is not installed: left out (pip install {package})")
     times = interleaved(
         {name: lambda n=name, w=work: found.__setitem__(n, w(texts)) for name, work in contenders.items()},
         options.rounds,
