@@ -27,6 +27,7 @@ from instructgen.registry import lookup, names
 
 HERE = Path(__file__).parent
 TARGET = 40
+QUIET = {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,12 @@ def main(name: str) -> None:
         data = export(formats_of(consumer), work)
         for number, constraints in enumerate(consumer.constraints):
             python = environment(consumer, constraints, work / f"env{number}")
-            offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(work / f"hf{number}"), "TOKENIZERS_PARALLELISM": "false",
-                       "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
+            settings = QUIET | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(work / f"hf{number}"), "CUDA_VISIBLE_DEVICES": ""}
             print(f"== {name}, {constraints}", flush=True)
             subprocess.run(
                 [python, HERE / (consumer.script or f"{name}_loads.py"), data],
                 check=True,
-                env=os.environ | offline,
+                env=os.environ | settings,
                 cwd=work,
             )
     print(f"{name}: every format that names it loads")
