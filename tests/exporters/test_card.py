@@ -200,6 +200,31 @@ def test_formats_name_the_trainers_that_have_an_entry_for_them():
     assert said == {name: set(table) for name, table in tables.items()}
 
 
+def test_snippets_are_python_over_columns_that_exist():
+    """Each block of each config compiles, and TRL is given columns that the config has."""
+    from instructgen.registry import lookup
+
+    for config, (_, columns) in trainers.TRL.items():
+        assert set(columns) <= set(lookup("formats", config).columns)
+    told = trainers.snippets({config: {"train": 1} for config in {**trainers.TRL, **trainers.TORCHTUNE}})
+    blocks = [part.split("```")[0] for part in told.split("```python\n")[1:]]
+    assert len(blocks) == len(trainers.TRL) + len(trainers.TORCHTUNE)
+    for block in blocks:
+        compile(block, "card", "exec")
+
+
+def test_axolotl_reads_pairs_with_a_strategy_that_keeps_their_prompt():
+    """`argilla_chat` looks for the prompt in `chosen`: right for whole chats, a loss for pairs with a prompt apart."""
+    made = {
+        name: yaml.safe_load(trainers.axolotl_config(name, {"train": 1}))
+        for name in ("preference", "preference_implicit")
+    }
+
+    assert [made[name]["rl"] for name in made] == ["dpo", "dpo"]
+    assert made["preference"]["datasets"][0]["type"] == "chat_template.default"
+    assert made["preference_implicit"]["datasets"][0]["type"] == "chat_template.argilla_chat"
+
+
 def test_croissant_describes_the_files(tmp_path):
     """Each JSON-lines file with size and hash, each config and split with its fields, ids unique."""
     export(some(30), BOTH, tmp_path, Options(splits={"test": 0.2}, licence="mit"), FACTS)
