@@ -1,6 +1,6 @@
 """Run the measurements one after another, each in a process of its own.
 
-python -m benchmarks                       all, in small sizes: about a quarter of an hour on two cores
+python -m benchmarks                       all, in small sizes: about ten minutes on two cores
 python -m benchmarks --full                all, in the sizes that the goals speak of: about an hour on an idle machine
 python -m benchmarks novelty templates     some
 Peers to be measured beside: pip install 'instructgen[bench]'; what is missing is said, and the rest goes on.
