@@ -17,7 +17,7 @@ from itertools import pairwise
 from pydantic import BaseModel, ConfigDict, Field
 
 from instructgen.filters.language import detect
-from instructgen.filters.refusal import REFUSAL
+from instructgen.filters.refusal import declines
 from instructgen.records import Rejection, Sample, Turn, digest
 
 _TAG = re.compile(
@@ -26,13 +26,15 @@ _TAG = re.compile(
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _HELD = re.compile("\ue000(\\d+)\ue001")
 """Stands for code while the words around it are worked on; characters of Unicode's private use."""
-_COPY_CODE = re.compile(r"^[ \t]*(?:```)?[ \t]*([\w+#.-]{0,20}?)Copy code[ \t]*\n?", re.MULTILINE)
-_NOISE = (
-    re.compile(r"^\s*\d+ / \d+\s*", re.MULTILINE),  # the pager between alternative answers
-    re.compile(r"^\s*Copy\d+ chars / \d+ words\s*", re.MULTILINE),
-    re.compile(r"^\s*(?:Regenerate response|Share Prompt|Stop generating|Copy to clipboard)\s*$", re.MULTILINE),
-    re.compile(r"```\w*\s*```"),  # an empty fence
+_COPY_CODE = re.compile(r"^[ \t]*+(?:```[ \t]*+)?([\w+#.-]{0,20}?)Copy code[ \t]*+\n?", re.MULTILINE)
+_PAGER = re.compile(r"(?<!\S)\d++ / \d++"), re.compile(r"\s*")
+"""The pager between alternative answers, and what goes with it."""
+_COPIED = re.compile(r"Copy\d+ chars / \d+ words"), re.compile(r"\s*")
+_BUTTON = (
+    re.compile(r"Regenerate response|Share Prompt|Stop generating|Copy to clipboard"),
+    re.compile(r"\s*$", re.MULTILINE),
 )
+_EMPTY_FENCE = re.compile(r"```\w*\s*```")
 _BLANKS = re.compile(r"\n{3,}")
 _RATE_LIMIT = re.compile(
     r"too many requests in 1 hour|you've reached (?:the|our) (?:current )?(?:usage cap|limit)|"
@@ -44,7 +46,7 @@ _IDENTITY = re.compile(
     r"\b(?:trained|developed|created|made|built) by (?:openai|anthropic|google)\b",
     re.IGNORECASE,
 )
-_PLUGIN = re.compile(r"^\s*(?:Used|Using) (?:unknown )?\w[\w ]{0,40}plugin\b|^\s*Used \*\*\w", re.MULTILINE)
+_PLUGIN = re.compile(r"^[^\S\n]*+(?:Used|Using) (?:unknown )?\w[\w ]{0,40}plugin\b|^[^\S\n]*+Used \*\*\w", re.MULTILINE)
 _SPECIAL = re.compile(r"<\|?(/?)(s|im_start|im_end|endoftext|eot_id|pad|unk|bos|eos)\|?>", re.IGNORECASE)
 _SAME_DIGITS = re.compile(r"(\d)\1{8}")
 _NUMBERED_ONE = re.compile(r"^1\. .*\n(?:1\. )", re.MULTILINE)
@@ -72,15 +74,36 @@ def clean_text(text: str) -> str:
     if "Copy code" in text:
         text = _fence(text)
     text = _around_code(text)
-    for noise in _NOISE:
-        text = noise.sub("", text)
+    for words, behind in (_PAGER, _COPIED, _BUTTON):
+        text = _without_lines(text, words, behind)
+    text = _EMPTY_FENCE.sub("", text)
     text = _SPECIAL.sub(lambda found: f"<{found[1]}{found[2][:1]}|{found[2][1:]}>", text)
     return _BLANKS.sub("\n\n", text).strip()
 
 
+def _without_lines(text: str, words: re.Pattern[str], behind: re.Pattern[str]) -> str:
+    """Return the text without the words that begin a line, the white space before them and what is `behind`.
+
+    A pattern that began with white space would read a run of blank lines once from each of them.
+    """
+    kept: list[str] = []
+    end = 0
+    for found in words.finditer(text):
+        after = behind.match(text, found.end())
+        start = end + len(text[end : found.start()].rstrip())
+        if start and text[start - 1] != "\n":
+            start = text.find("\n", start, found.start()) + 1
+            if not start:
+                continue
+        if after:
+            kept.append(text[end:start])
+            end = after.end()
+    return "".join([*kept, text[end:]])
+
+
 def _around_code(text: str) -> str:
     """Return the text with its markup as Markdown, and its code as it was."""
-    if not _TAG.search(text):
+    if not _has_tag(text):
         return text
     held: list[str] = []
 
@@ -92,8 +115,13 @@ def _around_code(text: str) -> str:
     return _HELD.sub(lambda found: held[int(found[1])] if int(found[1]) < len(held) else found[0], made)
 
 
+def _has_tag(text: str) -> bool:
+    # Up to the last ">": a "<a" before it is a tag, and none is looked for the end of in vain.
+    return _TAG.search(text, 0, text.rfind(">") + 1) is not None
+
+
 def _markdown(text: str) -> str:
-    if not _TAG.search(text):
+    if not _has_tag(text):
         return text
     from markdownify import markdownify
 
@@ -108,11 +136,13 @@ def _fence(text: str) -> str:
     The box ends where the page said so; where it does not, at the end of the text.
     """
     parts = _COPY_CODE.split(text)
-    made = parts[0]
+    made = [parts[0]]
     for language, code in zip(parts[1::2], parts[2::2], strict=True):
+        while made and not (last := made.pop().rstrip("`\n ")):
+            pass
         closed = "```" in code
-        made = made.rstrip("`\n ") + f"\n```{language}\n" + code.strip("\n") + ("" if closed else "\n```\n")
-    return made
+        made += [last, f"\n```{language}\n" + code.strip("\n") + ("" if closed else "\n```\n")]
+    return "".join(made)
 
 
 @dataclass
@@ -196,7 +226,7 @@ def _said_badly(spoken: Sequence[Turn], text: str, options: Cleaning) -> tuple[s
     named = next((found for answer in answers if (found := _IDENTITY.search(answer))), None)
     if options.identity and named is not None:
         return "says_its_name", named[0]
-    if options.refusals and REFUSAL.search(answers[0]):
+    if options.refusals and declines(answers[0]):
         return "refusal", answers[0][:100]
     if options.same_digits and _SAME_DIGITS.search(text):
         return "same_digits", "nine equal digits in a row"

@@ -142,7 +142,12 @@ _SPAN = re.compile(r"(.*?) \(([^()]*)\)(?:; |$)", re.DOTALL)
 
 def read_spans(text: str) -> list[dict[str, str]]:
     """Return what `spans` wrote. Example: "Oslo (place)" -> [{"text": "Oslo", "type": "place"}]."""
-    return [] if text == EMPTY else [{"text": found[1], "type": found[2]} for found in _SPAN.finditer(text)]
+    made: list[dict[str, str]] = []
+    at = 0
+    while text != EMPTY and (found := _SPAN.match(text, at)):  # not finditer: what has no end here has none later
+        made.append({"text": found[1], "type": found[2]})
+        at = found.end()
+    return made
 
 
 def read_triples(text: str) -> list[list[str]]:

@@ -21,16 +21,21 @@ _VERB = (
     r"rewrite|edit|compose|design|name|analy[sz]e|evaluate|convert|make|draw up|compute|sort|count|discuss|develop|"
     r"propose)"
 )
-SEVERAL = re.compile(
-    rf"\b{_VERB}\b[^.?!\n]*?(?:,? and then |, then |; |,? and also |,? as well as )(?:also )?{_VERB}\b|"
-    rf"(?:^|[.?!]\s+)(?:then|next|after that|afterwards|also|additionally|finally),? (?:please )?{_VERB}\b",
+_SENTENCE = re.compile(r"[^.?!\n]+")
+_FIRST = re.compile(rf"\b{_VERB}\b", re.IGNORECASE)
+_SECOND = re.compile(
+    rf"(?:,? and then |, then |; |,? and also |,? as well as )(?:also )?{_VERB}\b",
+    re.IGNORECASE,
+)
+_NEXT = re.compile(
+    rf"(?:^|[.?!]\s++)(?:then|next|after that|afterwards|also|additionally|finally),? (?:please )?{_VERB}\b",
     re.IGNORECASE,
 )
 _POINTS = any_of(
     r"its?|they|them|their|he|she|him|(?:these|those)(?! \w)|this one|that one|the former|the latter",
 )
 _NOUN_LIKE = re.compile(
-    r"\b(?:the|a|an|my|your|our|each|every|some|any|two|three|\d+)\s+\w+|\b[A-Z]\w+|\w+(?:s|ion|ment|ness|ity|er|ing)\b",
+    r"\b(?:the|a|an|my|your|our|each|every|some|any|two|three|\d+)\s+\w+|\b[A-Z]\w+|\b\w+(?:s|ion|ment|ness|ity|er|ing)\b",
     re.ASCII,
 )
 _EXPLETIVE = re.compile(
@@ -97,12 +102,31 @@ class Ambiguity(RatedFilter):
             yield "dangling_reference", {"words": pronoun}
         if not material and VAGUE_TASK.fullmatch(text):
             yield "vague_task", {"words": snippet(text)}
-        if found := SEVERAL.search(text):
-            yield "several_tasks", {"words": snippet(found.group(0))}
+        if words := several(text):
+            yield "several_tasks", {"words": snippet(words)}
         if not _SIZED.search(text) and (found := VAGUE_LENGTH.search(text)):
             yield "vague_length", {"words": found.group(0)}
         if found := VAGUE_FORM.search(text):
             yield "vague_form", {"words": found.group(0)}
+
+
+def several(instruction: str) -> str:
+    """Return the words by which an instruction asks for a second thing, or "".
+
+    Example: several("Sort the list and then sum it. Then name it.") -> "Sort the list and then sum"
+    """
+    following = _NEXT.search(instruction)
+    for sentence in _SENTENCE.finditer(instruction):
+        # A phrase behind a later verb of the sentence is behind its first one too: one look at each is enough.
+        first = _FIRST.search(instruction, *sentence.span())
+        second = _SECOND.search(instruction, first.end(), sentence.end()) if first else None
+        if first and second:
+            return (
+                following[0]
+                if following and following.start() < first.start()
+                else instruction[first.start() : second.end()]
+            )
+    return following[0] if following else ""
 
 
 def dangling(instruction: str) -> str:

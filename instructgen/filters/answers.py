@@ -19,14 +19,15 @@ from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges,
 from instructgen.records import Sample
 
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
+_BOXED = re.compile(r"\\boxed\{((?:[^{}]++|\{[^{}]*+\})*+)\}")
 _STATED = re.compile(
-    r"(?:####|\b(?:final )?answer(?: is|:)|\bresult(?: is|:)|\btherefore,?[^.\n]{0,40}? is)\s*\**\s*([^\n]+)",
+    r"(?:####|\b(?:final )?answer(?: is|:)|\bresult(?: is|:)|\btherefore,?[^.\n]{0,40}? is)\s*+\**+\s*+([^\n]++)",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
 _LETTER = re.compile(
-    r"\s*[\"'*(\[]*(?:option |answer:? ?|the (?:correct )?answer is:? ?)?[\"'*(\[]*([A-Ja-j])[\"'*)\]]*(?:[.:,)\s]|$)",
+    r"\s*+[\"'*(\[]*+(?:(?:option |answer:? ?|the (?:correct )?answer is:? ?)[\"'*(\[]*+)?([A-Ja-j])[\"'*)\]]*"
+    r"(?:[.:,)\s]|$)",
     re.IGNORECASE,
 )
 _LONGEST = 400

@@ -17,12 +17,15 @@ _OPERATOR = r"[ ]*(?:\*\*|[+*/×÷·^−–-]|(?<=[\s\d)])x(?=[ ]*[\d($.]))[ ]*"
 _OPERAND = rf"\(*[ ]?{_SIGNED}[ ]?\)*"
 _BEFORE = r"\w)%=+*/×÷·^<>−–\-"
 STATEMENT = re.compile(
+    # Atomic groups: a space may end an operand or begin an operator, and trying both doubles the work per operand.
     rf"(?<![{_BEFORE}.,$€£])(?<![{_BEFORE}] )(?<!\d, )"
-    rf"({_OPERAND}(?:{_OPERATOR}{_OPERAND})+)[ ]*(=|≈|is equal to|equals)[ ]*"
+    rf"((?>{_OPERAND})(?:(?>{_OPERATOR})(?>{_OPERAND}))+)[ ]*(=|≈|is equal to|equals)[ ]*"
     rf"({_SIGNED})(?![ ]?[\d,.]*\d)(?![ ]*(?:[+*/×÷·^(:]|[−–-][ ]?[\d(]|x[ ]?[\d(]))"
     rf"(?![ ]?(?:[rR]\b|remainder|mod\b))(?!\w)"
 )
-_SIGN = re.compile(r"=|≈|is equal to|equals")
+_SIGN = re.compile(r"(?:=|≈|is equal to|equals)(?=[ ]*+[-−–]?[ ]?(?:[$€£]\s?)?\.?\d)")
+"""A sign with a number on its right; there is no statement without."""
+_CALCULATED = re.compile(r"[+*/×÷·^−–x-]")
 _WINDOW = 120
 """Characters before an equals sign in which its left side is looked for; a bound on the work per sign."""
 _TOKEN = re.compile(rf"\s*({_NUMBER}|\*\*|[-−–+*/×÷·^x()])")
@@ -34,6 +37,8 @@ _OTHER_RULES = re.compile(
 )
 """Words of tasks in which 1 + 1 may be 10."""
 _MAX_POWER = 64
+_MAX_BITS = 1000
+"""Size of a value beyond which nothing is recomputed: a few nested powers already make millions of digits."""
 
 
 class Mistake(NamedTuple):
@@ -65,6 +70,9 @@ def statements(text: str) -> Iterator[re.Match[str]]:
         end = 0
         for sign in _SIGN.finditer(line):
             start = max(end, sign.start() - _WINDOW)
+            left = line[start : sign.start()].rstrip(" ")
+            if not left or not (left[-1].isdigit() or left[-1] in "%)") or not _CALCULATED.search(left):
+                continue
             found = next(
                 (each for each in STATEMENT.finditer(line, start, sign.end() + 40) if each.start(2) == sign.start()),
                 None,
@@ -106,7 +114,11 @@ def evaluate(expression: str) -> Fraction | None:
         value = reader.sum()
     except (ValueError, ZeroDivisionError, IndexError, OverflowError):
         return None
-    return value if reader.done else None
+    return value if reader.done and _bits(value) <= _MAX_BITS else None
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 class _Reader:
@@ -146,7 +158,7 @@ class _Reader:
         base = self.atom()
         if self._next("^"):
             exponent = self.power()
-            if exponent.denominator != 1 or abs(exponent) > _MAX_POWER:
+            if exponent.denominator != 1 or abs(exponent) > _MAX_POWER or _bits(base) * abs(exponent) > 4 * _MAX_BITS:
                 raise ValueError
             return Fraction(base ** int(exponent))
         return base

@@ -136,8 +136,8 @@ _CUES = {
 """What a case-folded instruction must hold for its pattern to be tried: substrings are cheaper."""
 _PATTERNS = {"needs_image": LOOK, "needs_audio": LISTEN, "needs_action": ACT, "needs_live_data": LIVE}
 _IMAGE_REFERENCE = re.compile(
-    r"!\[[^\]]*\](?:\([^)]*\))?|<img\b|\[[^\]]{0,30}\b(?:image|photo|photograph|picture|painting|audio|"
-    r"video)\b[^\]]{0,12}\]|\S+\.(?:jpe?g|png|gif|bmp|svg|webp|tiff?|mp[34]|wav|ogg|avi|mov)\b|"
+    r"!\[[^\]]{0,500}\](?:\([^)]{0,2000}\))?|<img\b|\[[^\]]{0,30}\b(?:image|photo|photograph|picture|painting|audio|"
+    r"video)\b[^\]]{0,12}\]|(?<!\S)\S+\.(?:jpe?g|png|gif|bmp|svg|webp|tiff?|mp[34]|wav|ogg|avi|mov)\b|"
     r"https?://\S+|<(?:image|photo|picture|audio|video|insert)[^>]{0,40}>",
     re.IGNORECASE,
 )

@@ -8,7 +8,6 @@ A generator (`generator: {kind: clarify}`) that works through the run's seeds: g
 from __future__ import annotations
 
 import json
-import re
 from random import Random
 from typing import Literal
 
@@ -19,6 +18,7 @@ from instructgen.filters.judge import unguessable
 from instructgen.filters.rated import Exchange
 from instructgen.filters.scores import read_scores
 from instructgen.generators import Flow, Generator
+from instructgen.generators.structured import unfenced
 from instructgen.pool import PoolView, Shot
 from instructgen.records import Completion, Params, Request, Sample, SlotBound
 
@@ -116,7 +116,7 @@ def open_points(instruction: str, material: str) -> dict[str, str]:
 
 def read_task(text: str) -> tuple[str, str] | None:
     """Return (instruction, input) of a reply in JSON; `None` when it holds none."""
-    body = re.sub(r"\A\s*```[a-z]*\s*\n(.*?)\n?```\s*\Z", r"\1", text, flags=re.DOTALL).strip()
+    body = unfenced(text)
     try:
         value = json.loads(body)
     except (json.JSONDecodeError, RecursionError):

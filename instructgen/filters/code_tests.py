@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 from instructgen.errors import RecipeError
 from instructgen.filters import Filter, Tools, Verdict
-from instructgen.filters.markup import FENCED
+from instructgen.filters.markup import fenced_blocks
 from instructgen.records import Sample, digest
 
 _IMPORT = re.compile(r"^(?:def |class |import |from |@|async def |\w+\s*=)", re.MULTILINE)
@@ -73,7 +73,7 @@ def code_of(output: str) -> str:
 
     Example: code_of("Sure:\n```python\nx = 1\n```") -> "x = 1\n"
     """
-    blocks = FENCED.findall(output)
+    blocks = fenced_blocks(output)
     python = [body for language, body in blocks if language.lower() in ("python", "py", "python3")]
     if python or blocks:
         return "\n".join(python or [body for _, body in blocks])

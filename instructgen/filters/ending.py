@@ -34,7 +34,7 @@ _YEAR_CUT = re.compile(
 )
 """A year that lost its last two digits: "20." and "16." stop at "2020." and "2016." alike, and leave the century."""
 _CODE = re.compile(
-    r"```|[{};]\s*$|^\s*(?:def|class|import|return|SELECT|function|var|let|const|#include|<\w+>)", re.MULTILINE
+    r"```|[{};]\s*$|^[^\S\n]*+(?:def|class|import|return|SELECT|function|var|let|const|#include|<\w+>)", re.MULTILINE
 )
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from instructgen.filters.rated import Exchange, Finding, RatedFilter, Rating, snippet
 
-MERGED = re.compile(r"(?<=\S)\s*\n[^\w\n]*(?:\d+\s*[.)]?\s*)?[#*\s]*Instruction\s*:\**\s*\S", re.IGNORECASE)
+MERGED = re.compile(r"\n[^\w\n]*+(?:\d++[^\S\n]*+[.)]?(?:[#*]|[^\S\n])*+)?Instruction\s*+:\s*+\S", re.IGNORECASE)
 """An "Instruction:" that begins a later line, with or without a running number."""
 TOKENS = re.compile(
     r"<\|(?:im_(?:start|end|sep)|endoftext|end_?of_?text|begin_of_text|eot_id|start_header_id|end_header_id|system|"
@@ -78,9 +78,9 @@ class Leakage(RatedFilter):
         output = exchange.output or ""
         asked = f"{exchange.instruction}\n{exchange.input}"
         if "nstruction" in output:
-            found = MERGED.search(output)
+            found = MERGED.search(output, len(output) - len(output.lstrip()))  # the first line is no later one
             if found and "nstruction" not in asked:
-                yield "merged_example", {"text": snippet(output, found.start())}
+                yield "merged_example", {"text": snippet(output, len(output[: found.start()].rstrip()))}
         yield from _search(TOKENS, "template_token", f"{asked}\n{output}", "<[")
         if (found := WRAPPER.search(output)) is not None:
             yield "prompt_leak", {"text": snippet(output, found.start())}

@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 from instructgen.filters.rated import Exchange, Finding, RatedFilter, Rating, snippet
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
-FENCED = re.compile(r"^ {0,3}```[ \t]*([\w+-]*)[^\n]*\n(.*?)^ {0,3}```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPENING = re.compile(r"^ {0,3}```[ \t]*+([\w+-]*+)[^\n]*+\n", re.MULTILINE)
+_CLOSING = re.compile(r"^ {0,3}```[ \t]*+$", re.MULTILINE)
 _ASKS_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
 _JSON_MADE = re.compile(
     r"\b(?:in|as|into|to|a|an|valid|using|with|return|output|generate|create|write)\b[\w ,'\"-]{0,30}\bjson\b",
@@ -23,14 +24,16 @@ _JSON_MADE = re.compile(
 )
 _ASKS_PYTHON = re.compile(r"\bpython\b", re.IGNORECASE)
 _PYTHON_LINE = re.compile(
-    r"^(?:def \w+\(.*\)|class \w+.*:|import \w+|from \w[\w.]* import |for \w.* in .*:|print\(|\w+ = )", re.MULTILINE
+    r"^(?:def \w+\(.*\)|class \w+.*:|import \w+|from \w[\w.]* import |for \w(?>.*? in ).*:|print\(|\w+ = )",
+    re.MULTILINE,
 )
 _PROSE_LINE = re.compile(r"^[A-Z][a-z]+ (?:\w+[ ,]+){4,}\w+[.:!]\s*$", re.MULTILINE)
 _SHOWN_RESULT = re.compile(
-    r"^\W*(?:Sample |Example |Expected )?(?:Output|Result|Input|Example|Explanation)s?\b.*",
+    r"^[^\w\n]*+(?:Sample |Example |Expected )?(?:Output|Result|Input|Example|Explanation)s?\b",
     re.MULTILINE | re.IGNORECASE,
 )
 """What people put below bare code."""
+_WORD_SIGN = re.compile(r"\w")
 _LARGEST = 100_000
 """Characters beyond which code is not parsed: it costs too much."""
 
@@ -83,12 +86,36 @@ def has_open_fence(text: str) -> bool:
     return bool(mark)
 
 
+def fenced_blocks(text: str) -> list[tuple[str, str]]:
+    r"""Return (language, content) of each block between fences of three backticks.
+
+    Example: fenced_blocks("```json\n[1]\n```") -> [("json", "[1]\n")]
+    """
+    blocks: list[tuple[str, str]] = []
+    at = 0
+    while (opened := _OPENING.search(text, at)) and (closed := _CLOSING.search(text, opened.end())):
+        blocks.append((opened[1], text[opened.end() : closed.start()]))
+        at = closed.end()
+    return blocks
+
+
+def _before_result(output: str) -> str:
+    """Return the lines above a shown result and above the rules and blank lines on top of it."""
+    found = _SHOWN_RESULT.search(output)
+    if not found:
+        return output
+    at = found.start()
+    while at and not _WORD_SIGN.match(output, at - 1):
+        at -= 1
+    return output[: output.index("\n", at) + 1] if at else ""
+
+
 def json_error(output: str) -> str:
     """Return why none of the answer's JSON parses, or "" when some does or nothing looks like JSON.
 
     Example: json_error("{'a': 1}") -> "Expecting property name enclosed in double quotes (line 1)"
     """
-    blocks = [body for _, body in FENCED.findall(output)] or [output]
+    blocks = [body for _, body in fenced_blocks(output)] or [output]
     failure = ""
     for block in blocks:
         text = block.strip()
@@ -100,6 +127,8 @@ def json_error(output: str) -> str:
             json.loads(body)
         except json.JSONDecodeError as error:
             failure = failure or f"{error.msg} (line {error.lineno})"
+        except ValueError:
+            failure = failure or "an integer of thousands of digits"
         except RecursionError:
             failure = failure or "nested too deeply"
         else:
@@ -113,11 +142,11 @@ def python_error(output: str) -> str:
     A fenced block is taken by its word; a bare answer only when it is code from the first line on.
     Example: python_error("def f(x) return x") -> "expected ':' (line 1)"
     """
-    blocks = [body for language, body in FENCED.findall(output) if language.lower() in ("python", "py", "python3")]
+    blocks = [body for language, body in fenced_blocks(output) if language.lower() in ("python", "py", "python3")]
     if not blocks:
         if "```" in output or _PROSE_LINE.search(output) or not _PYTHON_LINE.match(output.lstrip()):
             return ""
-        blocks = [_SHOWN_RESULT.split(output)[0]]
+        blocks = [_before_result(output)]
     for block in blocks:
         if ">>>" in block or "..." in block:
             continue

@@ -186,16 +186,15 @@ class Pii(Sensitive):
             yield from (Span("ip", *found.span()) for found in _IPV6.finditer(text) if _public(found.group()))
         if not _HAS_NUMBER.search(text):
             return
-        taken: list[Span] = []
+        taken = bytearray(len(text))
         for kind, pattern, fits in _NUMBERS:
             for found in pattern.finditer(text):
-                if fits(found.group()) and not any(
-                    one.start < found.end() and found.start() < one.end for one in taken
-                ):
-                    taken.append(Span(kind, *found.span()))
-        yield from taken
+                start, end = found.span()
+                if fits(found.group()) and not any(taken[start:end]):
+                    taken[start:end] = bytes([1]) * (end - start)
+                    yield Span(kind, start, end)
         for found in _IPV4.finditer(text):
-            if _public(found.group()) and not _VERSION.search(text, 0, found.start()):
+            if _public(found.group()) and not _VERSION.search(text, max(0, found.start() - 10), found.start()):
                 yield Span("ip", *found.span())
 
 

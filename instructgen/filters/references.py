@@ -41,7 +41,7 @@ _USES_LINK = any_of(
     r"markdown"
 )
 """Tasks for which a link is the material itself."""
-URL_ONLY = re.compile(r"(?:[\w ]{0,20}:)?[\s(<\[]*(?:https?://|www\.)[^\s]+[\s)>\]]*", re.IGNORECASE)
+URL_ONLY = re.compile(r"(?:[\w ]{0,20}:)?[\s(<\[]*(?:https?://|www\.)[^\s]++[\s)>\]]*+", re.IGNORECASE)
 
 
 class References(RatedFilter):

@@ -23,8 +23,8 @@ _DO = (
 )
 REFUSAL = re.compile(
     rf"^\W*(?:(?:unfortunately|sorry|apologies|my apologies|i(?:'m| am|’m) (?:very |so |really )?sorry|"
-    rf"i apologi[sz]e|as an? [\w ]*\b(?:ai|model|"
-    rf"assistant)\b[\w ]*)[,.:;!]?\s*(?:but\s*)?(?:unfortunately,?\s*)?){{0,3}}"
+    rf"i apologi[sz]e|as an? (?>[\w ]*?\b(?:ai|model|"
+    rf"assistant)\b)[\w ]*)[,.:;!]?\s*(?:but\s*)?(?:unfortunately,?\s*)?){{0,3}}"
     rf"\bi {_CANNOT} (?:\w+ )?{_DO}\b|"
     r"^\W*(?:this (?:request|task|instruction|question|prompt) (?:cannot|can't|can not) be (?:completed|fulfilled|"
     r"done|answered|performed)|"
@@ -90,6 +90,18 @@ _CUES_DATE = (
 )
 
 
+_BEGINNING = 300
+"""Characters of an answer that are its beginning."""
+
+
+def declines(answer: str) -> re.Match[str] | None:
+    """Return the words by which the beginning of an answer declines the task.
+
+    Example: declines("Sorry, I cannot help with that.") -> a match; declines("Dear Ann, I cannot come.") -> None
+    """
+    return REFUSAL.search(answer[:_BEGINNING])
+
+
 class Refusal(RatedFilter):
     """Reject refusals, "as an AI" talk and knowledge-date excuses.
 
@@ -110,10 +122,10 @@ class Refusal(RatedFilter):
         """Yield what the answer hides behind; tasks about assistants or about declining are passed over."""
         output = exchange.output or ""
         text = output.casefold()
-        start = text[:300]
+        start = text[:_BEGINNING]
         about_it = _ABOUT_IT.search(exchange.instruction) or _ABOUT_IT.search(exchange.input)
         if not about_it:
-            if any(cue in start for cue in _CUES_REFUSAL) and (found := REFUSAL.search(output[:300])):
+            if any(cue in start for cue in _CUES_REFUSAL) and (found := declines(output)):
                 yield "refusal", {"text": snippet(output, found.start())}
             if any(cue in text for cue in _CUES_AI) and (found := AS_AN_AI.search(output)):
                 yield "ai_boilerplate", {"text": snippet(output, found.start())}

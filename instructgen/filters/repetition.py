@@ -72,12 +72,15 @@ class Repetition(RatedFilter):
         repeats = self.min_loop_words * (self.min_loops - 1) // self.min_loops - 1
         if count - 1 - len(set(pairwise(words))) < repeats:  # too few word pairs again for any loop
             return None
+        prose = {word for word in set(words) if _is_prose(word)}
         for period in range(1, min(20, count // self.min_loops) + 1):
             wanted = max(period * (self.min_loops - 1), self.min_loop_words - period)
             run = 0
-            for at in range(period, count):
-                run = run + 1 if words[at] == words[at - period] else 0
-                if run >= wanted and any(_is_prose(word) for word in words[at - period + 1 : at + 1]):
+            spoken = -1
+            for at in range(count):
+                spoken = at if words[at] in prose else spoken
+                run = run + 1 if at >= period and words[at] == words[at - period] else 0
+                if run >= wanted and spoken > at - period:
                     said = " ".join(words[at - period + 1 : at + 1])
                     return {"words": snippet(said), "period": period, "run": run + period}
         return None

@@ -14,19 +14,23 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from instructgen.generators.structured import unfenced
+
 Failure = Literal["unreadable_score", "score_out_of_range"]
 
-_VALUE = r"(?P<value>[-−]?\d+(?:[.,]\d+)?)"
-_SCALE = r"(?:\s*(?:/|out of|of)\s*(?P<scale>\d+(?:\.\d+)?))?"
-_DRESS = r"[\s*_\"'`\[(<]*"
-_UNDRESS = r"[\s*_\"'`\])>]*"
-_BARE = re.compile(rf"{_DRESS}{_VALUE}{_UNDRESS}{_SCALE}{_UNDRESS}(?:points?|stars?)?{_UNDRESS}\.?", re.IGNORECASE)
+# Possessive throughout: what dresses a number is read once, however long a reply draws it out.
+_VALUE = r"(?P<value>[-−]?\d++(?:[.,]\d++)?+)"
+_SCALE = r"(?:/|out of|of)\s*+(?P<scale>\d++(?:\.\d++)?+)"
+_DRESS = r"[\s*_\"'`\[(<]*+"
+_UNDRESS = r"[\s*_\"'`\])>]*+"
+_NO_RANGE = r"(?!\s*+(?:-|–|to|or|and)\s*+\d)(?![.,]*+\d)"
+_SCORE = rf"{_VALUE}(?:{_UNDRESS}{_SCALE}{_NO_RANGE}|{_NO_RANGE})"
+_BARE = re.compile(rf"{_DRESS}{_VALUE}{_UNDRESS}(?:{_SCALE})?{_UNDRESS}(?:points?|stars?)?{_UNDRESS}\.?", re.IGNORECASE)
 _LABELLED = re.compile(
-    rf"\b(?:(?:overall|final|total)\s+)?(?:score|rating|grade){_UNDRESS}(?:\s+is|"
-    rf"\s*[:=]){_DRESS}{_VALUE}{_UNDRESS}{_SCALE}"
-    rf"(?!\s*(?:-|–|to|or|and)\s*\d)(?![\d.,]*\d)",
+    rf"\b(?:(?:overall|final|total)\s++)?(?:score|rating|grade){_UNDRESS}(?:(?<=\s)is|[:=]){_DRESS}{_SCORE}",
     re.IGNORECASE,
 )
+_LINE_DRESS = r"(?:[*_\"'`\[(<]|[^\S\n])*"
 _CHOICE = re.compile(
     r"^\W*(?:(?:the )?(?:better|best|winner|verdict|choice|answer|preferred)(?: answer| response)?(?: is|"
     r"\s*[:=])\W*)?(?:answer |response |option )?"
@@ -68,7 +72,7 @@ def read_scores(text: str, names: Sequence[str], low: float = 0, high: float = 5
         else:
             spelled = re.escape(name).replace("_", r"[\s_-]")
             line = re.compile(
-                rf"^{_DRESS}(?:[-•]\s*|\d+[.)]\s*)?{_DRESS}{spelled}{_UNDRESS}[:=]{_DRESS}{_VALUE}{_UNDRESS}{_SCALE}(?![\d.,]*\d)(?!\s*(?:-|–|to|or|and)\s*\d)",
+                rf"^(?:{_LINE_DRESS}+(?:[-•]|\d++[.)]))?{_LINE_DRESS}{spelled}{_UNDRESS}[:=]{_DRESS}{_SCORE}",
                 re.IGNORECASE | re.MULTILINE,
             )
             score = _agreed(list(line.finditer(text)), low, high)
@@ -145,11 +149,11 @@ def _json_object(text: str) -> dict[str, object] | None:
 
     One that begins and does not parse (cut off, say) is an empty object: no score is picked from its pieces.
     """
-    body = re.sub(r"\A\s*```[a-z]*\s*\n(.*?)\n?```\s*\Z", r"\1", text, flags=re.DOTALL).strip()
+    body = unfenced(text)
     if not body.startswith("{"):
         return None
     try:
         value = json.loads(body)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a ValueError alone: an integer of thousands of digits
         return {}
     return value if isinstance(value, dict) else {}

@@ -17,6 +17,7 @@ from pydantic import Field, PositiveInt
 from instructgen.filters import Filter, JudgeFlow
 from instructgen.filters.judge import unguessable
 from instructgen.filters.selection import normal_tag
+from instructgen.generators.structured import unfenced
 from instructgen.records import Completion, Params, Request, Sample, SlotBound, Stage
 
 _SCHEMA = {
@@ -80,10 +81,10 @@ def read_tags(text: str) -> list[str] | None:
 
     Example: read_tags('["Poetry", {"tag": "Rhymes"}]') -> ["poetry", "rhyme"]
     """
-    body = re.sub(r"\A\s*```[a-z]*\s*\n(.*?)\n?```\s*\Z", r"\1", text, flags=re.DOTALL).strip()
+    body = unfenced(text)
     try:
         value = json.loads(body)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     given = value.get("tags") if isinstance(value, dict) else value
     if not isinstance(given, list):

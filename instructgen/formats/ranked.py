@@ -18,7 +18,7 @@ from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Answer, Sample, Turn
 
-_MARKS = re.compile(r"\s*\b(Human|Assistant): ?")
+_MARKS = re.compile(r"\b(Human|Assistant): ?")
 KNOWN = frozenset({"prompt", "context", "answers", "completions"})
 
 

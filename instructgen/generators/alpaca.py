@@ -26,10 +26,12 @@ from instructgen.records import Completion, Params, Rejection, Request, Sample, 
 END_OF_TEXT = "50256"
 """The end-of-text token of the released teacher's vocabulary; its bias of -100 keeps the list from ending early."""
 _HEADER = re.compile(
-    r"^[ \t#>*-]*(?:(?P<n>\d{1,3})[ \t]?[.)][ \t]*)?\**(?P<field>instructions?|inputs?|outputs?)[ \t]*\**:\**[ \t]*",
+    r"^[ \t#>*-]*+(?:(?P<n>\d{1,3})[ \t]?[.)][ \t]*+\**+)?"
+    r"(?P<field>instructions?|inputs?|outputs?)[ \t]*+\**+:\**+[ \t]*+",
     re.MULTILINE | re.IGNORECASE,
 )
-_GLUE = re.compile(r"(?:^|\n)[ \t]*#{2,}[ \t]*(?:\d{1,3}[ \t]?[.)]?)?\s*\Z")
+_RELEASED_PART = re.compile(r"(?<!\d)(\d++)\.\s++(Instruction|Input|Output):")
+_GLUE = re.compile(r"(?:^|\n)[ \t]*+#{2,}+[ \t]*+(?:\d{1,3}[ \t]?[.)]?)?\s*+\Z")
 """The separator behind a task, as models spell it: `###`, `##`, with the next number or without."""
 
 
@@ -116,7 +118,7 @@ def read_released(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Rej
         if number == first + len(blocks) - 1 and reply.truncated:
             items.append(reply.rejected("truncated", text=block.strip()))
             continue
-        parts = re.split(rf"{number}\.\s+(Instruction|Input|Output):", block)
+        parts = _released_parts(block, str(number))
         if len(parts) != 7:
             if block.strip():
                 items.append(reply.rejected("wrong_parts", text=block.strip(), parts=len(parts), expected=7))
@@ -126,6 +128,16 @@ def read_released(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Rej
             _sample(reply, shots, parts[2].strip(), "" if given.lower() == "<noinput>" else given, parts[6].strip())
         )
     return items
+
+
+def _released_parts(block: str, number: str) -> list[str]:
+    r"""Return what `re.split` by `4\.\s+(Instruction|Input|Output):` does, 4 the number, without a pattern a number."""
+    parts, end = [], 0
+    for found in _RELEASED_PART.finditer(block):
+        if found[1].endswith(number):
+            parts += [block[end : found.end(1) - len(number)], found[2]]
+            end = found.end()
+    return [*parts, block[end:]]
 
 
 def read_batch(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Rejection]:

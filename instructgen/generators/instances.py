@@ -50,28 +50,29 @@ TASK_RULES = {
 
 _COLONS = (":", "：")
 _NO_INPUT = re.compile(
-    r"[\W_]*(?:no[ _-]*inputs?(?: (?:is )?(?:needed|required|necessary|provided|given))?"
+    r"[\W_]*+(?:no[ _-]*inputs?(?: (?:is )?(?:needed|required|necessary|provided|given))?"
     r"|none|n/?a|not applicable)[\W_]*",
     re.IGNORECASE,
 )
 
 _RELEASED = {
     "example": re.compile(r"Example\s?\d*\.?"),
-    "input": re.compile(r"Input\s*\d*\s*:"),
-    "output": re.compile(r"Output\s*\d*\s*:"),
+    "input": re.compile(r"Input\s*+\d*+\s*+:"),
+    "output": re.compile(r"Output\s*+\d*+\s*+:"),
     "label": re.compile(r"Class label:"),
 }
 """What the released parser looks for, anywhere in the text: `for Example` in a sentence splits it."""
 
 
 def _line_start(words: str, ending: str) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t#*]*(?:{words})[ \t]*\d*[ \t]*\**{ending}[ \t]*", re.MULTILINE | re.IGNORECASE)
+    # Possessive throughout: a run of spaces that no colon follows is read once, not once a way to divide it.
+    return re.compile(rf"^[ \t#*]*+(?:{words})[ \t]*+\d*+[ \t]*+\**+{ending}[ \t]*+", re.MULTILINE | re.IGNORECASE)
 
 
-_FIELD = _line_start("(?P<field>input|output)", r":\**")
-_EXAMPLE = _line_start("example", r"[.:]?\**[ \t]*$")
-_LABEL = _line_start("class label", r":\**")
-_INPUT_FIRST = re.compile(r"\A[ \t*]*input[ \t]*\d*[ \t]*\**:\**[ \t]*", re.IGNORECASE)
+_FIELD = _line_start("(?P<field>input|output)", r":\**+")
+_EXAMPLE = _line_start("example", r"[.:]?+\**+[ \t]*+$")
+_LABEL = _line_start("class label", r":\**+")
+_INPUT_FIRST = re.compile(r"\A[ \t*]*+input[ \t]*+\d*+[ \t]*+\**+:\**+[ \t]*+", re.IGNORECASE)
 
 
 def problem(case: Case, rules: Collection[str] = tuple(RULES)) -> str:

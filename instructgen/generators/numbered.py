@@ -17,9 +17,10 @@ from instructgen.generators.shots import folded
 
 _RELEASED = re.compile(r"\n\d+\s?\. ")
 _NUMBER = re.compile(
-    r"^[ \t#>*-]*(?:(?:task|instruction)[ \t]+)?(?P<n>\d{1,3})[ \t]?[.):](?!\d)\**[ \t]*", re.MULTILINE | re.IGNORECASE
+    r"^[ \t#>*-]*+(?:(?:task|instruction)[ \t]++)?(?P<n>\d{1,3})[ \t]?[.):](?!\d)\**+[ \t]*+",
+    re.MULTILINE | re.IGNORECASE,
 )
-_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+_BOLD = re.compile(r"\*\*([^*]++)\*\*")
 
 
 def read_numbered(text: str, first: int, fidelity: Fidelity = "fixed") -> tuple[list[str], list[Leftover]]:

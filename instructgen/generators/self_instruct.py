@@ -38,7 +38,7 @@ from instructgen.records import Completion, Draft, Params, Rejection, Request, S
 BYTES_PER_TOKEN = 16
 """No tokeniser in use packs ordinary prose this tightly; bounds what a reply of n tokens adds to a later prompt."""
 Draw = Callable[[int, Random], list[Shot]]
-_YES = re.compile(r"\W*(?:classification\W+)?yes\b", re.IGNORECASE)
+_YES = re.compile(r"\W*+(?:classification\W++)?yes\b", re.IGNORECASE)
 
 
 class ShortForm(BaseModel):

@@ -29,7 +29,7 @@ MOST_PROBLEMS = 5
 """Validation errors named in the second question."""
 _CORRECTION_BYTES = 2000
 """Upper bound of the second question's own words: five problems of at most 300 bytes, and the sentences around them."""
-_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_FENCE_HEAD = re.compile(r"```[a-zA-Z]*\s*")
 _BRACKET = re.compile(r"[{\[]")
 
 
@@ -80,9 +80,8 @@ def read_value(model: type[M], reply: Completion) -> M:
     Raises: Misfit. A truncated reply is read as it stands and never repaired: what is missing cannot be known.
     """
     text = reply.content
-    fenced = _FENCE.match(text)
     try:
-        data = json.loads(fenced[1] if fenced else text)
+        data = json.loads(unfenced(text))
     except (ValueError, RecursionError) as error:
         if reply.truncated:
             raise Misfit("truncated", ["the answer was cut off; make it shorter"]) from error
@@ -91,6 +90,18 @@ def read_value(model: type[M], reply: Completion) -> M:
         return model.model_validate(_scrubbed(data))
     except ValidationError as error:
         raise Misfit("wrong_shape", [_problem(found) for found in error.errors()[:MOST_PROBLEMS]]) from error
+
+
+def unfenced(text: str) -> str:
+    r"""Return the content of a reply that is one code fence, without the fence; any other reply as it is, stripped.
+
+    Example: unfenced("```json\n[1]\n```\n") -> "[1]"
+    """
+    plain = text.strip()
+    head, line_break, rest = plain.partition("\n")
+    if not line_break or not rest.endswith("```") or not _FENCE_HEAD.fullmatch(head):
+        return plain
+    return rest[:-3].strip()
 
 
 def _repaired(text: str) -> Any:
