@@ -123,7 +123,7 @@ SOURCES: dict[str, tuple[list[dict[str, Any]], str, tuple[str, ...]]] = {
 """Name -> rows, their shape, and the formats that can hold all of them."""
 PRACTICE_SHAPES = (
     "alpaca", "dolly", "flan", "messages", "openai", "prompt_completion", "prompt_completion_chat", "self_instruct",
-    "sharegpt", "super_ni", "text",
+    "sharegpt", "super_ni", "text", "ultrachat", "unnatural",
 )  # fmt: skip
 """Formats that hold what the practice recipe makes: single turns, some with an input."""
 

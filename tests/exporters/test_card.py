@@ -200,6 +200,16 @@ def test_formats_name_the_trainers_that_have_an_entry_for_them():
     assert said == {name: set(table) for name, table in tables.items()}
 
 
+def test_every_format_has_samples_for_the_consumers():
+    """`make test-datasets` and the like have something to export in every format that there is."""
+    from instructgen.registry import names
+    from tests.consumers import samples
+
+    covered = {*samples.PRACTICE_SHAPES, *(shape for *_, shapes in samples.SOURCES.values() for shape in shapes)}
+
+    assert covered == set(names("formats"))
+
+
 def test_snippets_are_python_over_columns_that_exist():
     """Each block of each config compiles, and TRL is given columns that the config has."""
     from instructgen.registry import lookup
