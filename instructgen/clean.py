@@ -34,6 +34,7 @@ from instructgen.formats.detect import read_row
 from instructgen.formats.reading import plain
 from instructgen.recipe import Recipe, build
 from instructgen.records import Rejection, Sample
+from instructgen.screening import rewritten
 
 MARKER = ".instructgen-clean"
 SLOT = 10_000
@@ -69,6 +70,8 @@ class Row:
     """Per sample: which filter rejected it, and why."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     """Per sample: what filters noted, by filter."""
+    changed: bool = False
+    """True when a filter redacted something: the row is then written from its samples."""
 
     @property
     def kept(self) -> bool:
@@ -122,6 +125,11 @@ class Screen:
         """Apply the filters without memory."""
         for check in self.free:
             self._batch(check.kind, check.check_batch, rows)
+        for row in rows:
+            if row.kept:
+                made = [rewritten(sample, self.free) for sample in row.samples]
+                row.changed = any(new is not old for new, old in zip(made, row.samples, strict=True))
+                row.samples = made
 
     def paid_checks(self, rows: Sequence[Row]) -> None:
         """Ask the judge about what is left."""
@@ -304,7 +312,8 @@ class Output:
         """Yield a row's lines; write the row if it is kept."""
         for row in rows:
             if row.kept:
-                for source in self._shape.scatter(row.row):
+                written = self._shape.write_all(row.samples) if row.changed else self._shape.scatter(row.row)
+                for source in written:
                     write(dumps(plain(source)) + b"\n")
             lines = [{"rejected": _placed(rejection, row.number)} for rejection in row.rejections]
             for rejection in row.rejections:

@@ -92,6 +92,8 @@ class Screening:
         for candidate in candidates:
             if candidate.rejection is None and candidate.sample is not None:
                 candidate.rejection = _first(check.check(candidate.sample) for check in self.free)
+            if candidate.rejection is None and candidate.sample is not None:
+                candidate.sample = rewritten(candidate.sample, self.free)
         known = {draft.number: draft.instruction for draft in drafts}
         for group in _groups(candidates):
             sample = group[0].sample
@@ -131,6 +133,13 @@ class Screening:
         for check in self._memory:
             check.remember(sample)
         self.entries += 1
+
+
+def rewritten(sample: Sample, filters: Iterable[Filter]) -> Sample:
+    """Return a kept sample as the filters want it kept: with what they redact taken out."""
+    for check in filters:
+        sample = check.rewrite(sample)
+    return sample
 
 
 def _first(verdicts: Iterable[Verdict]) -> Verdict:

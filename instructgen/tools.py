@@ -37,4 +37,6 @@ def tools(*, unsafe_code: bool = False) -> Tools:
 
         return load(path)
 
-    return Tools(scorer=scorer, read_rows=read_rows, read_bytes=read_bytes, run_code=run_code, encoder=encoder)
+    return Tools(
+        scorer=scorer, read_rows=read_rows, read_bytes=read_bytes, run_code=run_code, encoder=encoder, rewrites=True
+    )

@@ -42,7 +42,7 @@ def export(
         str, typer.Option("--template", help="For --format text: alpaca, dolly, a Jinja file, or `tokenizer`.")
     ] = "alpaca",
     commercial: Annotated[
-        bool, typer.Option("--commercial", help="Keep out what a licence bars from commercial use.")
+        bool, typer.Option("--commercial", help="Refuse the export if a row's licence or terms bar commercial use.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written, for machines.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a sample that a format cannot hold.")] = False,

@@ -32,6 +32,7 @@ from instructgen.exporters.options import Exported, Options, check_options, spli
 from instructgen.exporters.sections import sections_of
 from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
+from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
 from instructgen.records import Sample
 
@@ -52,11 +53,14 @@ def export(
     facts: card.Facts = card.Facts(),
 ) -> Exported:
     """Write the folder. Raises: ExportError for wrong options, a foreign folder, a full disk, or no rows at all;
-    RunError while another process writes there.
+    RunError while another process writes there. With `commercial`, the first sample whose licence or teacher's terms
+    forbid commercial use is an ExportError that names it.
     """
     check_options(formats, options)
     if options.context is not None and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
+    if options.commercial:
+        samples = refuse_conflicts(samples, options.licence, commercial=True)
     _claim(into, overwrite=options.overwrite)
     with files.locked(into / LOCK, str(into)):
         return _export(samples, formats, into, options, facts)

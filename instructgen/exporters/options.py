@@ -39,7 +39,7 @@ class Options(BaseModel):
     strict: bool = False
     """Stop at the first sample that a format cannot hold, instead of leaving it out of that config and saying so."""
     commercial: bool = False
-    """Keep out samples whose licence (their own, else the dataset's) forbids commercial use or is unknown."""
+    """Refuse samples whose licence (their own, else the dataset's) or terms forbid commercial use, or are unknown."""
     context: int | None = None
     """Tokens that the trainer's context holds: rows above it are counted."""
     count_tokens: Callable[[str], int] | None = None

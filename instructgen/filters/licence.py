@@ -64,11 +64,12 @@ def strictest(licences: Iterable[str]) -> str:
 def conflict(sample: Sample, declared: str, *, commercial: bool) -> str:
     """Return why a sample may not go into an export under a licence, or "".
 
-    A commercial export takes neither non-commercial nor unknown rows, nor those whose teacher's terms forbid it; a
-    share-alike row needs the same licence; a stricter row does not fit under a freer licence.
+    A commercial export takes neither non-commercial nor unknown rows, nor those whose teacher's terms forbid it; a row
+    without a licence of its own has the declared one; a share-alike row needs the same licence; a stricter row does not
+    fit under a freer licence.
     Example: conflict(row of cc-by-nc-4.0, "mit", commercial=True) -> "its licence cc-by-nc-4.0 forbids commercial use"
     """
-    own, terms = sample.provenance.licence or "unknown", sample.provenance.terms
+    own, terms = sample.provenance.licence or declared or "unknown", sample.provenance.terms
     kind, wanted = licence_class(own), licence_class(declared)
     if kind == "no_derivatives":
         return f"its licence {own} allows no derived works"

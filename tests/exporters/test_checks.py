@@ -2,6 +2,7 @@
 
 import pytest
 
+from instructgen.errors import ExportError
 from instructgen.exporters.checks import Checks, estimated_tokens
 from instructgen.exporters.folder import Options, export
 from instructgen.formats.messages import Messages
@@ -122,11 +123,13 @@ def test_licences_are_rolled_up(tmp_path):
     assert "| not stated | 1 |" in card
 
 
-def test_commercial_keeps_out_what_it_must(tmp_path):
-    """Non-commercial and unknown licences go; a sample without one has the dataset's."""
-    samples = licensed("cc-by-nc-4.0", "mit", "unknown", "")
+@pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "unknown"])
+def test_a_commercial_export_refuses_what_forbids_it_and_names_it(tmp_path, licence):
+    """A sample without a licence has the dataset's; one that is non-commercial or unknown stops the export."""
+    samples = licensed("mit", "", licence)
 
-    done = export(samples, [Messages()], tmp_path, Options(licence="mit", commercial=True))
-
-    assert (done.samples, done.withheld) == (2, {"cc-by-nc-4.0": 1, "unknown": 1})
-    assert "1 samples of licence cc-by-nc-4.0 were kept out." in (tmp_path / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(ExportError, match=samples[2].id):
+        export(samples, [Messages()], tmp_path / "no", Options(licence="mit", commercial=True))
+    assert not (tmp_path / "no" / "manifest.json").exists()
+    done = export(samples[:2], [Messages()], tmp_path / "yes", Options(licence="mit", commercial=True))
+    assert done.samples == 2
