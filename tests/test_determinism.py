@@ -5,8 +5,8 @@ import json
 import pytest
 
 from instructgen.filters.rouge import Rouge
-from instructgen.sitting import generate
 from instructgen.recipe import Recipe
+from instructgen.sitting import generate
 from instructgen.teachers.scripted import ScriptedTeacher
 from tests.toys.loop import Delayed, ToyGenerator, ToyJudge, topic
 
