@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from instructgen.clean_summary import Summary
-from instructgen.convert.write import _Seen as Names
+from instructgen.convert.write import Names
 from instructgen.decisions import DecisionLog
 from instructgen.errors import ExportError, RecipeError, suggestion
 from instructgen.files import claim, describe, dumps, whole_file

@@ -100,7 +100,7 @@ def _slot(first: Outcome, rest: Iterator[Outcome]) -> Iterator[Outcome]:
         yield outcome
 
 
-class _Seen:
+class Names:
     """Numbers the repeats of an id. 60 bits of it are kept: about 80 bytes a sample."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ def _write_slot(outcomes: Iterable[Outcome], file: IO[bytes], log: DecisionLog, 
 
 def numbered(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     """Yield outcomes with ids made unique: a repeat of equal content carries -2, -3, ... in the order of the stream."""
-    seen = _Seen()
+    seen = Names()
     for number, made in outcomes:
         if not isinstance(made, Rejection):
             made["id"] = seen.name(made["id"])
