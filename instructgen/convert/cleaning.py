@@ -125,7 +125,12 @@ def _markdown(text: str) -> str:
         return text
     from markdownify import markdownify
 
-    made: str = markdownify(text, heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False)
+    try:
+        made: str = markdownify(
+            text, heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False
+        )
+    except RecursionError:  # hundreds of tags inside each other are no page that anybody wrote
+        return text
     before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     return before + made.strip() + after
 

@@ -163,7 +163,7 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, Mapping):  # choices of commonsense_qa, answers of SQuAD
         value = value["text"] if "text" in value else list(value.values())
     if isinstance(value, str):
-        parts: Iterable[Any] = (part.strip() for part in re.split(r"[;\n]|,(?=\s)", value))
+        parts: Iterable[Any] = (part.strip() for part in re.split(r"[;\n]|,(?=\s)", value.strip()))
         return [str(part) for part in parts if part]
     return [made for part in value if (made := text_of(part)) is not None]
 

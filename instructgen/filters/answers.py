@@ -21,7 +21,8 @@ from instructgen.records import Sample
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]++|\{[^{}]*+\})*+)\}")
 _STATED = re.compile(
-    r"(?:####|\b(?:final )?answer(?: is|:)|\bresult(?: is|:)|\btherefore,?[^.\n]{0,40}? is)\s*+\**+\s*+([^\n]++)",
+    r"(?:####|\b(?:final )?answer(?: is|:)|\bresult(?: is|:)|\btherefore,?[^.\n]{0,40}? is)"
+    r"\s*+\**+\s*+([^\n]++|(?<=[^\S\n])|(?<=\*))",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")

@@ -24,7 +24,7 @@ _JSON_MADE = re.compile(
 )
 _ASKS_PYTHON = re.compile(r"\bpython\b", re.IGNORECASE)
 _PYTHON_LINE = re.compile(
-    r"^(?:def \w+\(.*\)|class \w+.*:|import \w+|from \w[\w.]* import |for \w(?>.*? in ).*:|print\(|\w+ = )",
+    r"^(?:def \w+\(.*\)|class \w.*:|import \w+|from \w[\w.]* import |for \w(?>.*? in ).*:|print\(|\w+ = )",
     re.MULTILINE,
 )
 _PROSE_LINE = re.compile(r"^[A-Z][a-z]+ (?:\w+[ ,]+){4,}\w+[.:!]\s*$", re.MULTILINE)
