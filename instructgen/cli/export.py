@@ -15,6 +15,7 @@ from instructgen.cli.shown import say, shown_errors
 if TYPE_CHECKING:
     from instructgen.exporters.folder import Exported
     from instructgen.formats import Format
+    from instructgen.formats.single import Single
     from instructgen.records import Rejection, Sample
 
 TELL_SECONDS = 10.0
@@ -71,7 +72,9 @@ def export(
         )
         chosen = [_shape(name, template, tokenizer) for name in asked[0] or ["alpaca", "messages"]]
         unreadable: Counter[str] = Counter()
-        done = folder.export(_kept(given, unreadable), chosen, into, options, _facts(given.path, run=given.is_run))
+        done = folder.export(
+            _kept(given.light, unreadable), chosen, into, options, _facts(given.path, run=given.is_run)
+        )
         _tell(done, unreadable)
         typer.echo(done.model_dump_json(indent=2) if as_json else str(into))
 
@@ -148,13 +151,13 @@ def _facts(path: Path, *, run: bool) -> Any:
     return facts(Run(path))
 
 
-def _kept(made: Iterable[Sample | Rejection], unreadable: Counter[str]) -> Iterator[Sample]:
-    from instructgen.records import Sample
+def _kept(made: Iterable[Single | Sample | Rejection], unreadable: Counter[str]) -> Iterator[Single | Sample]:
+    from instructgen.records import Rejection
 
     begun = told = time.monotonic()
     count = 0
     for one in made:
-        if isinstance(one, Sample):
+        if not isinstance(one, Rejection):
             yield one
             count += 1
             now = time.monotonic()

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import instructgen.files as files
 import instructgen.registry as registry
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read
+from instructgen.formats.single import Single, read_light
 from instructgen.records import Rejection, Sample
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Input:
 
     path: Path
     made: Iterable[Sample | Rejection]
+    light: Iterable[Single | Sample | Rejection]
+    """The same for what only copies samples (see `formats.single`); iterate one of the two."""
     format: Format | None
     """The shape of its rows; `None` for a run."""
     is_run: bool = False
@@ -47,9 +52,12 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
     path = Path(given)
     if path.is_dir() and is_run(path) and not shape:
         said(f"{path}: a run")
-        return Input(path, Run(path).samples(), format=None, is_run=True)
+        samples = Run(path).samples()
+        return Input(path, samples, samples, format=None, is_run=True)
     rows = open_rows(given, shape, said)
-    return Input(rows.path, _with_broken(read(rows.rows, rows.format, rows.source), rows.bad), rows.format)
+    made = _with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
+    light = _with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
+    return Input(rows.path, made, light, rows.format)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def _broken(number: int, problem: str) -> Rejection:
     return Rejection(stage="parse", reason="unreadable_row", evidence={"row": number, "detail": problem})
 
 
-def _with_broken(made: Iterable[Sample | Rejection], bad: list[Rejection]) -> Iterator[Sample | Rejection]:
+def _with_broken(made: Iterable[Made], bad: list[Rejection]) -> Iterator[Made | Rejection]:
     """Yield what was made, and beside it the rows that the file reader could not parse."""
     for one in made:
         while bad:

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.formats.single import Single
 from instructgen.records import Role, Sample, Turn
 
 FIRST = 5
@@ -78,6 +79,7 @@ class Checks:
     ) -> None:
         self._count, self._context, self._openai = count_tokens, context, openai
         self._marked = re.compile("|".join(map(re.escape, special))) if special else None
+        self._starts = sorted({mark[:1] for mark in special})
         self._found: dict[str, tuple[int, list[int]]] = {}
         self._rows = 0
         self.tokens = 0
@@ -99,6 +101,30 @@ class Checks:
                 found.add("over_context")
         for check in found:
             self.found(check, number)
+
+    @property
+    def takes_singles(self) -> bool:
+        """True unless tokens are to be counted."""
+        return self._count is None
+
+    def look_singles(self, batch: Sequence[Single], number: int) -> None:
+        """Check what `look` checks of their samples; `number` is the row of the first.
+
+        A question with its answer can have an empty turn or a special token, and nothing else of what is looked for.
+        """
+        self._rows += len(batch)
+        for row, one in enumerate(batch, number):
+            asked = f"{one.instruction}\n\n{one.input}" if one.input else one.instruction
+            if not asked.strip() or not one.output.strip():
+                self.found("empty_turn", row)
+            if self._has_mark(asked) or self._has_mark(one.output):
+                self.found("special_token", row)
+
+    def _has_mark(self, text: str) -> bool:
+        for start in self._starts:  # most texts hold none of the few characters that marks begin with
+            if start in text:
+                return self._marked is not None and self._marked.search(text) is not None
+        return False
 
     def found(self, check: str, number: int) -> None:
         """Count a finding."""

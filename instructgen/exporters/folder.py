@@ -34,6 +34,7 @@ from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
 from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
+from instructgen.formats.single import Single, as_sample
 from instructgen.records import Sample
 
 __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
@@ -46,7 +47,7 @@ _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
 
 def export(
-    samples: Iterable[Sample],
+    samples: Iterable[Sample | Single],
     formats: Sequence[Format],
     into: Path,
     options: Options = Options(),
@@ -60,14 +61,14 @@ def export(
     if options.context is not None and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
     if options.commercial:
-        samples = refuse_conflicts(samples, options.licence, commercial=True)
+        samples = refuse_conflicts(map(as_sample, samples), options.licence, commercial=True)
     _claim(into, overwrite=options.overwrite)
     with files.locked(into / LOCK, str(into)):
         return _export(samples, formats, into, options, facts)
 
 
 def _export(
-    samples: Iterable[Sample], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
+    samples: Iterable[Sample | Single], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
 ) -> Exported:
     working = into / WORKING
     try:
@@ -209,7 +210,7 @@ def _remove(into: Path, names: Iterable[str]) -> None:
             path.parent.rmdir()
 
 
-def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+def _batches(samples: Iterable[Sample | Single]) -> Iterator[list[Sample | Single]]:
     stream = iter(samples)
     while batch := list(islice(stream, BATCH)):
         yield batch

@@ -78,7 +78,7 @@ def split_of(sample_id: str, splits: Mapping[str, float], seed: int) -> str:
     """
     if not splits:
         return "train"
-    repeat = _REPEAT.fullmatch(sample_id)
+    repeat = _REPEAT.fullmatch(sample_id) if len(sample_id) > ID_LENGTH else None
     name = repeat[1] if repeat else sample_id
     place = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) / 2**64
     upto = 0.0

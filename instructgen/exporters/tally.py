@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.formats.single import Single
 from instructgen.records import Sample
 
 DISTINCT = 5_000
@@ -69,9 +70,24 @@ class Tally:
         for flag in known.notes:
             self._count("flags", flag)
 
-    def _count(self, name: str, value: str) -> None:
+    def add_singles(self, batch: Sequence[Single]) -> None:
+        """Count what `add` counts of their samples."""
+        self._words["prompt"].update(len(one.instruction.split()) + len(one.input.split()) for one in batch)
+        self._words["answer"].update(len(one.output.split()) for one in batch)
+        self._turns[2] += len(batch)
+        found = [_WORD.match(one.instruction) for one in batch]
+        self._count_all("openings", (opening[0].lower() for opening in found if opening))
+        self._count_all("licences", ["not stated"] * len(batch))
+        self._count_all("sources", (one.source for one in batch if one.source))
+
+    def _count_all(self, name: str, values: Iterable[str]) -> None:
+        """Count many: each value once, in the order in which they came, so that the same ones are kept."""
+        for value, times in Counter(values).items():
+            self._count(name, value, times)
+
+    def _count(self, name: str, value: str, times: int = 1) -> None:
         counter = self._counters[name]
-        counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += 1
+        counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += times
 
     def statistics(self) -> Statistics:
         """Return what was counted, most frequent first."""

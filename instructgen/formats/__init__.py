@@ -63,6 +63,21 @@ class Format:
     def write(self, sample: Sample) -> Row:
         """Return the sample's row. Raises: Unwritable."""
 
+    def single_of(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        """Return instruction, input and output of a row that `read` makes nothing else of; `None` = ask `read`.
+
+        A faster way to what `read` says, for `formats.single`: only rows whose columns are all the shape's own, without
+        an id, as texts.
+        """
+        return None
+
+    def row_of(self, instruction: str, given: str, output: str) -> Row | None:
+        """Return what `write` makes of a sample with these two turns and no more; `None` = ask `write`.
+
+        All samples or none: shapes answer alike whatever the texts.
+        """
+        return None
+
     def flat(self, row: Row) -> Row:
         """Return a written row as its `columns` hold it in Parquet: free-form parts become JSON texts."""
         return row

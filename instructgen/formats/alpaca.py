@@ -15,6 +15,7 @@ from instructgen.formats.reading import rest_of, text_of
 from instructgen.records import Sample
 
 ANSWERS = ("output", "response")
+SINGLE = frozenset({"instruction", "input", "output"})
 KNOWN = frozenset({"instruction", "input", "output", "response", "system", "history"})
 
 
@@ -47,8 +48,21 @@ class Alpaca(Format):
         turns.append({"role": "assistant", "content": text_of(row, answer)})
         return [Sample.model_validate({"turns": turns, **rest_of(row, KNOWN)})]
 
+    def single_of(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        """Return instruction, input and output of a row without other columns."""
+        instruction, given, output = row.get("instruction"), row.get("input"), row.get("output")
+        if given is None:
+            given = ""
+        if isinstance(instruction, str) and isinstance(given, str) and isinstance(output, str) and row.keys() <= SINGLE:
+            return instruction, given, output
+        return None
+
     def write(self, sample: Sample) -> Row:
         """Return instruction, input, output. Raises: Unwritable for system messages, dialogues, tools, ..."""
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        return {"instruction": question.content, "input": question.input, "output": answer.content}
+        return self.row_of(question.content, question.input, answer.content)
+
+    def row_of(self, instruction: str, given: str, output: str) -> Row:
+        """Return instruction, input, output."""
+        return {"instruction": instruction, "input": given, "output": output}

@@ -46,3 +46,8 @@ class Messages(Format):
         """Return role and content of each turn, an input joined to its instruction. Raises: Unwritable."""
         demand(sample, self.holds, self.name)
         return {"messages": chat_rows(sample.turns)}
+
+    def row_of(self, instruction: str, given: str, output: str) -> Row:
+        """Return a question, its input joined to it, and the answer."""
+        question = f"{instruction}\n\n{given}" if given else instruction
+        return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": output}]}
