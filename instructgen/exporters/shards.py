@@ -106,7 +106,10 @@ class ParquetShards:
         path = self._folder / f"{self._stem}-{len(self.paths):05d}"
         self._sink = pa.OSFile(str(path), "wb")
         # store_schema=False: plain Parquet types for every reader, no serialised Arrow schema in the footer
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd", store_schema=False)
+        # use_dictionary=False: texts rarely repeat; zstd alone gives files 0.5 to 8 % smaller on published data
+        self._writer = pq.ParquetWriter(
+            self._sink, self._schema, compression="zstd", store_schema=False, use_dictionary=False
+        )
         self.paths.append(path)
         self.rows.append(0)
 
