@@ -228,7 +228,9 @@ class Route:
             return Trouble(f"the answer cannot be read, it is or begins with {words}", TeacherTransportError)
         if isinstance(read, Complaint):
             read = read._replace(message=self.endpoint.hide(read.message))
-            return self._complained(request, key, body, read, reply, sent_at)
+            outcome = self._complained(request, key, body, read, reply, sent_at)
+            self._ledger.possibly_billed += isinstance(outcome, Trouble)  # part of an answer may have been written
+            return outcome
         self._ledger.answered += 1
         self.places.went_well()
         if wait := spent_wait(reply.headers):

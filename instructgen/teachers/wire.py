@@ -16,15 +16,24 @@ from typing import Any, NamedTuple
 import orjson
 
 from instructgen.records import Completion, Finish, Request, Turn, Usage, scrub
-from instructgen.teachers.tokens import estimated
+from instructgen.teachers.tokens import most_usage, plausible
 
 CHAT_PATH = "/chat/completions"
 TEXT_PATH = "/completions"
 
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 """finish_reason of a cut answer; the last three are written by gateways to Anthropic, Gemini and Mistral."""
-_FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "blocklist", "recitation"})
-"""finish_reason of a filtered answer; the last four are Gemini's."""
+_FILTERED = frozenset({
+    "content_filter", "safety", "image_safety", "prohibited_content", "blocklist", "recitation", "spii", "sensitive",
+    "guardrail_intervened",
+})  # fmt: skip
+"""finish_reason of a filtered answer: OpenAI's, Gemini's, Zhipu's and Bedrock's; gateways append a detail
+("content_filter: SAFETY")."""
+_BROKEN_OFF = frozenset({
+    "error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource", "failed",
+})  # fmt: skip
+"""finish_reason of an answer that the server broke off: OpenRouter's and Mistral's, vLLM's and SGLang's, DeepSeek's."""
+_FIRST_WORD = re.compile(r"[a-z_]*")
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>(.*?)(?:</think(?:ing)?>\s*|\Z)", re.DOTALL)
 _THOUGHT_END = re.compile(r"</think(?:ing)?>\s*")
 
@@ -146,7 +155,9 @@ def beginning(body: bytes, length: int = 200) -> str:
 
 
 def completion_of(request: Request, key: str, body: bytes) -> Completion | Complaint:
-    """Read the answer to a request; a complaint when a gateway wraps an error in status 200.
+    """Read the answer to a request; a complaint when a gateway wraps an error in status 200, or in a choice.
+
+    An answer without text is a refusal `empty_answer` or `tool_calls`, unless the output limit cut it: `length`.
 
     Raises: NotAnAnswer.
     """
@@ -159,6 +170,9 @@ def completion_of(request: Request, key: str, body: bytes) -> Completion | Compl
         if data.get("error"):
             return complaint_of(_status_inside(data["error"]), body)
         raise NotAnAnswer(f"no choices: {beginning(body)}")
+    if choice.get("error") or _reason(choice) in _BROKEN_OFF:
+        error = choice.get("error") or f"broken off by the server with finish_reason {choice['finish_reason']!r}"
+        return complaint_of(_status_inside(error), json.dumps({"error": error}).encode())
     return _read(request, key, data, choice)
 
 
@@ -167,24 +181,36 @@ def _read(request: Request, key: str, data: dict[str, Any], choice: dict[str, An
     if not isinstance(message, dict):
         message = {"content": choice.get("text")}
     said = scrub(_text(message.get("content")))
-    thought = scrub(_text(message.get("reasoning_content")) or _text(message.get("reasoning")))
+    thought = scrub(
+        _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or _thinking(message.get("content"))
+    )
     if request.mode == "chat" and "<" in said and ("</think" in said or said.lstrip().startswith("<think")):
         said, aloud = split_thought(said)
         thought = thought or aloud
     refused = scrub(_text(message.get("refusal")))
     finish, refusal = _finish(choice, refused)
+    if finish == "stop" and not said.strip():
+        called = message.get("tool_calls") or message.get("function_call")
+        finish, refusal = "refused", "tool_calls" if called else "empty_answer"
     completion = Completion(
         request=key, content=said, finish=finish, refusal=refusal, message=refused, reasoning=thought,
         model=scrub(_text(data.get("model"))), logprobs=choice.get("logprobs"),
         usage=usage_of(data.get("usage")) or _UNTOLD,
     )  # fmt: skip
-    if completion.usage is _UNTOLD:
-        return completion.model_copy(update={"usage": estimated(request, completion)})
+    if completion.usage is _UNTOLD or not plausible(completion.usage, request, completion):
+        return completion.model_copy(update={"usage": most_usage(request, completion)})
     return completion
 
 
+def _reason(choice: dict[str, Any]) -> str:
+    """The finish_reason in lower case without what gateways append; "" when there is none."""
+    found = _FIRST_WORD.match(str(choice.get("finish_reason") or "").lower())
+    return found[0] if found else ""
+
+
 def _finish(choice: dict[str, Any], refused: str) -> tuple[Finish, str]:
-    reason = str(choice.get("finish_reason") or "stop").lower()
+    """How an answer ended. Servers invent names for "stop" (eos, end_turn, ...), so an unknown one is taken for it."""
+    reason = _reason(choice)
     if reason in _FILTERED or refused:
         return "refused", "content_filter"
     return ("length" if reason in _CUT else "stop"), ""
@@ -198,6 +224,13 @@ def _text(value: object) -> str:
         parts = [part.get("text") if isinstance(part, dict) else part for part in value]
         return "".join(part for part in parts if isinstance(part, str))
     return ""
+
+
+def _thinking(content: object) -> str:
+    """The parts of a content that are thoughts: Mistral's {"type": "thinking", "thinking": [{"text": ...}]}."""
+    if not isinstance(content, list):
+        return ""
+    return "".join(_text(part.get("thinking")) for part in content if isinstance(part, dict))
 
 
 def split_thought(text: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The openai teacher over a real server on loopback that misbehaves."""
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -328,6 +329,42 @@ def test_used_up_credit_is_not_waited_for():
         error = failure(TeacherRateError, server.url.replace("/v1", "/broke"), deadline=60)
 
     assert "exceeded your current quota" in str(error)
+
+
+def replying(*replies):
+    """A route `/x` that gives each (status, JSON or bytes, headers) in turn, the last one for ever; and its calls."""
+    from aiohttp import web
+
+    calls = []
+
+    async def reply(request):
+        calls.append(await request.read())
+        status, body, *headers = replies[min(len(calls), len(replies)) - 1]
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return web.Response(status=status, body=raw, content_type="application/json", headers=dict(*headers))
+
+    return calls, lambda server: server.app.router.add_post("/x/chat/completions", reply)
+
+
+def at_x(server):
+    """The address of the route that `replying` makes."""
+    return server.url.replace("/v1", "/x")
+
+
+ANSWER = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}
+
+
+def test_a_failure_inside_a_choice_is_retried_like_any_outage():
+    """A gateway says 200, part of an answer and an error: the part is not stored, the request is asked again."""
+    error = {"code": 502, "message": "Provider returned error"}
+    broken = {"choices": [{"error": error, "message": {"content": "par"}, "finish_reason": "error"}]}
+    calls, route = replying((200, broken), (200, ANSWER))
+    with serve(extra=route) as server:
+        (answer,), ledger = ask(at_x(server), asked())
+
+    assert answer.content == "4"
+    assert len(calls) == 2
+    assert (ledger.failed, ledger.possibly_billed, ledger.retried) == (1, 1, 1)
 
 
 def test_a_redirect_is_an_error_that_names_its_target():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructgen.records import Completion, Params, Request, Turn, canonical
+from instructgen.records import Completion, Params, Refused, Request, Turn, canonical
 from instructgen.teachers.wire import (
     Complaint,
     NotAnAnswer,
@@ -57,12 +57,12 @@ def test_a_full_answer_is_read_whole():
     ("body", "content"),
     [
         ({"choices": [{"message": {"content": "4"}}]}, "4"),
-        ({"choices": [{"message": {"content": None}, "finish_reason": None}]}, ""),
+        ({"choices": [{"message": {"content": "4"}, "finish_reason": None}]}, "4"),
         ({"choices": [{"message": {"content": [{"type": "text", "text": "4"}, {"type": "text", "text": "!"}]}}]}, "4!"),
         ({"choices": [{"message": {"content": ["4", {"type": "image"}, 7]}}]}, "4"),
         ({"choices": [{"text": "4"}]}, "4"),
         ({"choices": [{"message": None, "text": "4"}], "usage": None, "model": None}, "4"),
-        ({"choices": [{"message": {}}], "model": 7}, ""),
+        ({"choices": [{"message": {"content": "4"}}], "model": 7}, "4"),
     ],
 )
 def test_fields_that_are_left_out_are_no_reason_to_fail(body, content):
@@ -98,6 +98,7 @@ def test_what_is_no_answer_says_how_it_begins(body):
         ("stop", "stop", ""), ("length", "length", ""), ("MAX_TOKENS", "length", ""), ("model_length", "length", ""),
         ("eos", "stop", ""), ("", "stop", ""), ("content_filter", "refused", "content_filter"),
         ("SAFETY", "refused", "content_filter"), (7, "stop", ""),
+        ("content_filter: SAFETY", "refused", "content_filter"),
     ],
 )  # fmt: skip
 def test_finish_reasons(reason, finish, refusal):
@@ -105,6 +106,58 @@ def test_finish_reasons(reason, finish, refusal):
     completion = said("so far", finish_reason=reason)
 
     assert (completion.finish, completion.refusal, completion.content) == (finish, refusal, "so far")
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "refusal"),
+    [
+        ({"content": None}, "stop", "empty_answer"), ({}, "stop", "empty_answer"),
+        ({"content": " \n"}, "stop", "empty_answer"),
+        ({"content": "", "reasoning_content": "hm"}, "stop", "empty_answer"),
+        ({"content": None, "tool_calls": [{"id": "c"}]}, "tool_calls", "tool_calls"),
+        ({"content": None, "function_call": {"name": "f"}}, "function_call", "tool_calls"),
+    ],
+)  # fmt: skip
+def test_an_answer_without_text_is_an_outcome_of_its_own(message, finish, refusal):
+    """No text, or a call of a tool that nobody offered, never passes for an empty answer."""
+    completion = read({"choices": [{"message": message, "finish_reason": finish}]})
+
+    assert (completion.finish, completion.refusal) == ("refused", refusal)
+    with pytest.raises(Refused):
+        _ = completion.text
+
+
+def test_an_answer_cut_while_it_was_thinking_stays_a_cut_answer():
+    """All of the output limit went into thoughts: that is for the generator to judge."""
+    completion = said("<think>2+2", finish_reason="length")
+
+    assert (completion.truncated, completion.refusal, completion.reasoning) == (True, "", "2+2")
+
+
+@pytest.mark.parametrize("reason", ["error", "ERROR: upstream", "abort", "insufficient_system_resource"])
+def test_an_answer_that_the_server_broke_off_is_an_outage(reason):
+    """The text so far is nobody's answer: it is a complaint with a status that is retried."""
+    complaint = said("so far", finish_reason=reason)
+
+    assert isinstance(complaint, Complaint)
+    assert (complaint.status, complaint.refusal) == (502, "")
+    assert reason in complaint.message
+
+
+def test_an_error_inside_a_choice_is_a_complaint_with_its_status():
+    """OpenRouter writes the upstream's failure into the choice, beside partial or no text."""
+    error = {"code": 503, "message": "Provider returned error"}
+    complaint = said("so far", error=error, finish_reason="error")
+
+    assert (complaint.status, complaint.message) == (503, "Provider returned error")
+
+
+def test_thinking_parts_are_reasoning():
+    """Mistral's content is a list in which the thoughts are parts of their own."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "2+2"}]}
+    completion = said([thinking, {"type": "text", "text": "4"}])
+
+    assert (completion.content, completion.reasoning) == ("4", "2+2")
 
 
 def test_a_refusal_in_the_message_is_an_outcome():
