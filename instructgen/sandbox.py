@@ -171,7 +171,7 @@ class Sandbox(BaseModel):
         python = [os.path.realpath(sys.executable), "-I", "-S", "-B", "-c", _BOOT, *map(str, numbers)]
         if not self.wrapped:
             return [*python, str(path)]
-        inside = "/work/answer.py"
+        inside = "/code/answer.py"
         return ["bwrap", *_namespaces(limits.megabytes), "--ro-bind", str(path), inside, "--", *python, inside]
 
     def _watch(self, process: subprocess.Popen[bytes], deadline: float) -> tuple[Outcome | None, int]:
@@ -228,7 +228,7 @@ def _namespaces(megabytes: int) -> list[str]:
         for parent in reversed(prefix.parents[:-1]):  # empty, and open to whoever the code runs as
             options += ["--perms", "0755", "--dir", str(parent)]
         options += ["--ro-bind", str(prefix), str(prefix)]
-    options += ["--proc", "/proc", "--dev", "/dev", "--dir", "/home/nobody", "--dir", "/work"]
+    options += ["--proc", "/proc", "--dev", "/dev", "--dir", "/home/nobody", "--dir", "/code"]
     options += ["--size", str(megabytes * 2**20), "--perms", "1777", "--tmpfs", _INSIDE_TMP]
     return [*options, "--chdir", _INSIDE_TMP]
 
