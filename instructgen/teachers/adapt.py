@@ -32,6 +32,17 @@ _REFUSING = re.compile(
 )
 _ABOUT_FORMAT = re.compile(r"response[_ ]format|json[_ ]schema", re.IGNORECASE)
 """Groq and DeepSeek refuse it in words of their own, OpenAI also refuses single schemas."""
+_ABOUT_MODEL = re.compile(
+    r"(?:unknown|unrecognized|unsupported|invalid|deprecated) model\b"
+    r"|\bmodel\b[^.,;]{0,80}\b(?:not found|does ?n.t exist|does not exist|not (?:currently |yet )?available|unavailable"
+    r"|been deprecated|is deprecated)",
+    re.IGNORECASE,
+)
+"""The model itself is refused: its name ("seed-oss-36b") and the words around it are not about a parameter."""
+_ENGLISH = frozenset({"stop", "seed"})
+"""Parameters whose names are also plain words, or parts of models' names."""
+_BAD_IN_A_ROW = 2
+"""Answers in a row that do not follow `response_format` until it is taken for ignored; one may be an accident."""
 _REFUSING_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
 
 
@@ -43,6 +54,7 @@ class Adaptation:
         self._limit_name = limit_name
         self._respelled = False
         self.dropped: set[str] = set()
+        self._unshaped = 0
 
     def body(self, request: Request) -> bytes:
         """Return the bytes to send for a request."""
@@ -95,17 +107,23 @@ class Adaptation:
         if complaint.param:
             said = re.split(r"[.\[]", complaint.param)[-1 if "body" in complaint.param else 0]
             return [name for name in present if name == said]
-        found = [(match.start(), name) for name in present if (match := re.search(rf"\b{name}\b", complaint.message))]
+        if _ABOUT_MODEL.search(complaint.message):
+            return []
+        found = [(match.start(), name) for name in present if (match := _mention(name).search(complaint.message))]
         return [name for _, name in sorted(found)]
 
     def notice(self, request: Request, completion: Completion) -> str | None:
-        """Learn from an answer: what was to be JSON and, though complete, begins like none, came without constraint.
+        """Learn from answers: what was to be JSON and, though complete, begins like none, came without constraint.
 
-        Some servers ignore `response_format` silently. Returns what to tell the user, once.
+        It takes two in a row. Some servers ignore `response_format` silently. Returns what to tell the user, once.
         """
         if request.answer_schema is None or "response_format" in self.dropped or request.mode == "text":
             return None
         if completion.finish != "stop" or completion.refusal or completion.content.lstrip()[:1] in '{["-0123456789tfn':
+            self._unshaped = 0
+            return None
+        self._unshaped += 1
+        if self._unshaped < _BAD_IN_A_ROW:
             return None
         return self._without_format("its answers do not follow it")
 
@@ -118,6 +136,20 @@ class Adaptation:
         if not places:
             return completion
         return completion.model_copy(update={"content": text[: min(places)], "finish": "stop"})
+
+
+def _mention(name: str) -> re.Pattern[str]:
+    """Return what finds a parameter's name as a word of its own; a plain English word, only where it is one's name.
+
+    Example: "seed is not supported", "parameter: seed" and "'seed'", but not "stop using it".
+    """
+    if name not in _ENGLISH:
+        return re.compile(rf"(?<![\w/-]){name}(?![\w/-])")
+    return re.compile(
+        rf"['\"`]{name}['\"`]|\b(?:parameters?|arguments?|fields?|name|property|supports?|inputs?):? {name}(?![\w/:-])"
+        rf"|(?<![\w/-]){name}:? (?:is|are|was|not|cannot|can.t|parameter|argument|field|extra|unsupported)\b"
+        rf"|\.{name}(?![\w/-])",
+    )
 
 
 def _say_schema(body: dict[str, Any], schema: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from random import Random
 
 from instructgen.errors import TeacherAuthError, TeacherError, TeacherRateError, TeacherTransportError
 from instructgen.errors import TeacherRefusedError as Refused
-from instructgen.records import Completion, Request
+from instructgen.records import Completion, Request, Usage
 from instructgen.teachers.http import Http
 from instructgen.teachers.ledger import Ledger
 from instructgen.teachers.openai import OpenAITeacher
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 FIRST_CONTACT = 20.0
 """Seconds of trouble until an endpoint that has not answered once is taken for a wrong address."""
+MOST_UNREADABLE = 5
+"""How often one request is bought whose answers cannot be read (no choices, cut JSON): each may be billed."""
 
 
 class OpenAIConnection:
@@ -79,6 +81,8 @@ class OpenAIConnection:
             if outcome is None:  # learnt what the model does not take: ask again at once
                 continue
             tried.met(outcome, route, clock())
+            if tried.unreadable == MOST_UNREADABLE:
+                return _unreadable(key, outcome)
             if self._elsewhere(tried, clock()):
                 self.ledger.retried += 1
                 continue
@@ -142,10 +146,11 @@ class OpenAIConnection:
 class _Tried:
     """What a request has been through."""
 
-    __slots__ = ("failures", "route", "since", "trouble")
+    __slots__ = ("failures", "route", "since", "trouble", "unreadable")
 
     def __init__(self) -> None:
         self.failures = 0
+        self.unreadable = 0
         self.route: Route | None = None
         self.since = 0.0
         self.trouble: Trouble | None = None
@@ -158,7 +163,16 @@ class _Tried:
         """A try ended in trouble."""
         self.began(now)
         self.failures += 1
+        self.unreadable += trouble.unreadable
         self.trouble, self.route = trouble, route
+
+
+def _unreadable(key: str, trouble: Trouble) -> Completion:
+    """Return the outcome of a request whose answers come and cannot be read, so that the run goes on without it."""
+    words = f"{MOST_UNREADABLE} times {trouble.words}"
+    return Completion(
+        request=key, finish="refused", refusal="unreadable_reply", message=words, usage=Usage(requests=MOST_UNREADABLE)
+    )
 
 
 def _advice(trouble: Trouble, route: Route) -> str:
@@ -166,6 +180,8 @@ def _advice(trouble: Trouble, route: Route) -> str:
         return f"Check the key in {route.endpoint.key_env or 'its environment variable'}, and what it may do."
     if trouble.error is Refused:
         return "Check teacher.model, teacher.base_url (most end in /v1) and the generator's parameters."
+    if trouble.spent:
+        return "Add credit to the account, then run the same command again: nothing bought is lost."
     if trouble.error is TeacherRateError:
         return "State teacher.requests_per_minute or tokens_per_minute, or run again later: nothing bought is lost."
     return "Check that the server runs and speaks the OpenAI API there, then run again: nothing bought is lost."

@@ -100,6 +100,10 @@ class Trouble:
     """True when no other try can help."""
     hopeless: bool = False
     """True when the endpoint will not answer any other request of ours either."""
+    spent: bool = False
+    """True when the account's money or quota is used up."""
+    unreadable: bool = False
+    """True when an answer came, and was billed, that cannot be read."""
 
 
 Outcome = Completion | Trouble | None
@@ -224,8 +228,11 @@ class Route:
         except NotAnAnswer:
             self._ledger.failed += 1
             self._ledger.possibly_billed += 1
-            words = beginning(self.endpoint.cleaned(reply.body))
-            return Trouble(f"the answer cannot be read, it is or begins with {words}", TeacherTransportError)
+            raw = self.endpoint.cleaned(reply.body)
+            # Any other JSON is a wrong address as long as nothing has been answered, and HTML is a proxy's page.
+            unreadable = b'"choices"' in raw or (self._ledger.answered > 0 and raw.lstrip()[:1] != b"<")
+            words = f"the answer cannot be read, it is or begins with {beginning(raw)}"
+            return Trouble(words, TeacherTransportError, unreadable=unreadable)
         if isinstance(read, Complaint):
             read = read._replace(message=self.endpoint.hide(read.message))
             outcome = self._complained(request, key, body, read, reply, sent_at)
@@ -243,7 +250,8 @@ class Route:
         self, request: Request, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float
     ) -> Outcome:
         status = complaint.status
-        own_outcome = status not in RETRIED or status == 500  # llama.cpp has said "too long" with 500
+        # llama.cpp has said "too long" with 500; 429 is also said to a request that no minute's limit has room for.
+        own_outcome = status not in RETRIED or status in (429, 500)
         if own_outcome and (refusal := complaint.refusal):
             self._ledger.refused += 1
             usage = Usage(requests=1)
@@ -263,6 +271,9 @@ class Route:
     def _trouble(self, complaint: Complaint, reply: Reply, sent_at: float) -> Trouble:
         status = complaint.status
         words = f"HTTP {status}: {complaint.message}"
+        if status == 402:
+            words = f"{words.rstrip('.')}: the account's balance is used up"
+            return Trouble(words, TeacherRateError, last=True, hopeless=True, spent=True)
         if status in (401, 403):
             return Trouble(words, TeacherAuthError, last=True, hopeless=True)
         if status == 407:
@@ -275,7 +286,7 @@ class Route:
             return Trouble(words, TeacherRefusedError, last=True, hopeless=status < 400 or status == 404)
         error = TeacherRateError if status == 429 else TeacherTransportError
         if complaint.no_credit:
-            return Trouble(words, error, last=True)
+            return Trouble(words, error, last=True, spent=True)
         wait = asked_wait(reply.headers)
         if status in OVERLOADED:
             self.places.overloaded(sent_at, asyncio.get_running_loop().time())

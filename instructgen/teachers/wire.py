@@ -50,7 +50,15 @@ _OVERFLOW_WORDS = re.compile(
     r"|`inputs` tokens \+ `max_new_tokens`",  # text-generation-inference
     re.IGNORECASE,
 )
-_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+_FILTER_CODES = frozenset({
+    "content_filter", "content_policy_violation", "responsibleaipolicyviolation",  # OpenAI, Azure
+    "invalid_prompt",  # OpenAI's reasoning models
+    "data_inspection_failed", "datainspectionfailed",  # DashScope
+})  # fmt: skip
+_FLAGGED = re.compile(r"requires moderation|input was flagged|\bflagged (?:for|as)\b", re.IGNORECASE)
+"""OpenRouter says so with 403, which is otherwise a matter of the key."""
+_NEVER_FITS = re.compile(r"\blimit:? ([\d,]*\d),? requested:? ([\d,]*\d)", re.IGNORECASE)
+"""OpenAI and Groq: "Request too large ... on tokens per min (TPM): Limit 30000, Requested 40000", with 429."""
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
@@ -76,16 +84,27 @@ class Complaint(NamedTuple):
     def refusal(self) -> str:
         """The countable reason when it is an outcome of this one request, else ""."""
         codes = {self.code.lower(), self.kind.lower()}
-        if codes & _FILTER_CODES:
+        if codes & _FILTER_CODES or (self.status in (400, 403) and _FLAGGED.search(self.message)):
             return "content_filter"
+        if self.status in (413, 429) and self._never_fits:
+            return "request_too_large"
         if codes & _OVERFLOW_CODES or self.status == 413 or _OVERFLOW_WORDS.search(self.message):
             return "context_overflow"
         return ""
 
     @property
+    def _never_fits(self) -> bool:
+        """True when this one request is above a whole minute's limit, so that no wait makes it fit."""
+        said = _NEVER_FITS.search(self.message)
+        if said is None:
+            return False
+        limit, requested = (int(number.replace(",", "")) for number in said.groups())
+        return requested > limit
+
+    @property
     def no_credit(self) -> bool:
         """True when waiting will not help: the account's money or quota is used up."""
-        return bool({self.code, self.kind} & _NO_CREDIT)
+        return self.status == 402 or bool({self.code, self.kind} & _NO_CREDIT)
 
 
 def message_json(turn: Turn) -> dict[str, Any]:

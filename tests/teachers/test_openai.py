@@ -354,6 +354,57 @@ def at_x(server):
 ANSWER = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "refusal"),
+    [
+        (403, "openai/gpt-4.1 requires moderation on OpenAI. Your input was flagged for violence.", "content_filter"),
+        (429, "Request too large for m on tokens per min (TPM): Limit 30000, Requested 40000.", "request_too_large"),
+    ],
+)
+def test_a_prompt_that_is_refused_in_odd_ways_does_not_stop_the_run(status, message, refusal):
+    """The key is fine and no wait helps: it is this request's outcome, asked for once."""
+    calls, route = replying((status, {"error": {"message": message, "code": status}}))
+    with serve(extra=route) as server:
+        (answer,), ledger = ask(at_x(server), asked())
+
+    assert (answer.refusal, answer.message) == (refusal, message)
+    assert (len(calls), ledger.refused) == (1, 1)
+    assert balanced(ledger)
+
+
+def test_a_used_up_balance_is_called_so():
+    """402 ends the run at once and says what is missing."""
+    calls, route = replying((402, {"error": {"message": "Insufficient Balance", "code": "invalid_request_error"}}))
+    with serve(extra=route) as server:
+        error = failure(TeacherRateError, at_x(server))
+
+    assert "Insufficient Balance: the account's balance is used up" in str(error)
+    assert "Add credit" in str(error)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("body", [{"choices": [], "usage": {}}, b'{"choices": [{"message": {"content": "fo'])
+def test_a_request_whose_answers_cannot_be_read_is_not_bought_for_ever(body):
+    """After five billed tries it is a refusal that shows what came, so that the run goes on."""
+    calls, route = replying((200, body))
+    with serve(extra=route) as server:
+        (answer,), ledger = ask(at_x(server), asked(), deadline=60)
+
+    assert answer.refusal == "unreadable_reply"
+    assert "choices" in answer.message
+    assert (len(calls), ledger.possibly_billed) == (5, 5)
+    assert balanced(ledger)
+
+
+def test_json_of_something_else_is_a_wrong_address():
+    """What has never answered and does not speak the API gives an error, not a run full of refusals."""
+    _, route = replying((200, {"status": "ok"}))
+    with serve(extra=route) as server:
+        error = failure(TeacherTransportError, at_x(server), deadline=5)
+
+    assert '{"status": "ok"}' in str(error)
+
+
 def test_a_failure_inside_a_choice_is_retried_like_any_outage():
     """A gateway says 200, part of an answer and an error: the part is not stored, the request is asked again."""
     error = {"code": 502, "message": "Provider returned error"}

@@ -36,6 +36,8 @@ def sent(shape, request=ASKED):
         ("[{'type': 'extra_forbidden', 'loc': ('body', 'seed'), 'msg': 'Extra inputs are not permitted'}]", {}, "seed"),
         ("Extra inputs are not permitted", {"param": "body.seed"}, "seed"),
         ("property 'logprobs' is unsupported", {}, "logprobs"),
+        ("This model does not support seed.", {}, "seed"),
+        ("body.stop: Extra inputs are not permitted", {}, "stop"),
     ],
 )  # fmt: skip
 def test_the_refused_parameter_is_dropped_and_no_other(message, more, name):
@@ -87,7 +89,9 @@ def test_text_completions_keep_the_old_spelling():
 @pytest.mark.parametrize(
     "message",
     ["max_tokens is too large: 100000. This model supports at most 4096 completion tokens",
-     "Invalid value: temperature must be between 0 and 2", "The model `m` does not exist", "stop it"],
+     "Invalid value: temperature must be between 0 and 2", "The model `m` does not exist", "stop it",
+     "Unknown model seed-oss-36b", "Unknown model: 'seed'", "The model `seed` does not exist or is not supported",
+     "This model is not available anymore, please stop using it", "Unexpected end: stop sequence of seed/x"],
 )  # fmt: skip
 def test_other_refusals_teach_nothing(message):
     """A wrong value or an unknown model is the user's to mend."""
@@ -104,6 +108,17 @@ def test_a_dropped_stop_is_applied_to_the_answer():
     assert shape.finish(ASKED, answer).content == "one "
     assert shape.finish(ASKED, answer).finish == "stop"
     assert shape.finish(ASKED, Completion(content="one", finish="length")).finish == "length"
+
+
+def test_one_answer_without_form_is_an_accident():
+    """Only two in a row show that `response_format` is ignored; a good one between them starts the count again."""
+    shape, request = Adaptation("m", "max_tokens"), ASKED.model_copy(update={"answer_schema": {"type": "object"}})
+    bad, good = Completion(content="Four."), Completion(content="{}")
+
+    assert [shape.notice(request, each) for each in (bad, good, bad)] == [None] * 3
+    assert "response_format" in sent(shape, request)
+    assert "do not follow" in shape.notice(request, bad)
+    assert "response_format" not in sent(shape, request)
 
 
 def test_unsaid_parameters_are_not_sent():

@@ -342,6 +342,18 @@ OPENAI_LONG = (
         (400, {"message": "The response was filtered", "code": "content_filter"}, "content_filter"),
         (400, {"message": "filtered", "code": "bad", "innererror": {"code": "ResponsibleAIPolicyViolation"}},
          "content_filter"),  # Azure
+        (400, {"message": "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+               "type": "invalid_request_error", "code": "invalid_prompt"}, "content_filter"),  # OpenAI
+        (403, {"code": 403, "message": "openai/gpt-4.1 requires moderation on OpenAI. Your input was flagged for "
+               "\"violence\". No credits were charged."}, "content_filter"),  # OpenRouter
+        (400, {"message": "Input data may contain inappropriate content.", "type": "data_inspection_failed",
+               "code": "data_inspection_failed"}, "content_filter"),  # DashScope
+        (429, {"message": "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, "
+               "Requested 40000.", "type": "tokens", "code": "rate_limit_exceeded"}, "request_too_large"),
+        (429, {"message": "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 29000, Requested "
+               "2000.", "code": "rate_limit_exceeded"}, ""),
+        (429, {"message": "Request too large: Limit 30,000, Requested 29,000"}, ""),
+        (403, {"message": "Your key may not use this model"}, ""),
         (400, {"message": "max_tokens is too large: 100000. This model supports at most 16384 completion tokens"}, ""),
         (400, {"message": "Invalid value for 'temperature'"}, ""),
         (404, {"message": "The model `x` does not exist", "code": "model_not_found"}, ""),
