@@ -199,6 +199,21 @@ def test_an_answer_copied_from_another_run_is_not_counted(seeds, tmp_path):
     assert decisions(tmp_path / "a") == decisions(tmp_path / "b")
 
 
+@pytest.mark.parametrize("told", [None, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}])
+def test_an_endpoint_that_does_not_count_cannot_overdraw_a_cap(tmp_path, monkeypatch, told):
+    """Usage that is missing or all zeros counts by its bound: the endpoint's own bill stays below the cap."""
+    monkeypatch.setattr("tests.servers.openai_server.WRONG_USAGES", (told,))
+    with serve(answer, Faults(wrong_usage=1.0)) as server:
+        recipe = parse_recipe({
+            "seed": 3, "target": 400, "budget": {"tokens": 200_000}, "generator": "self_instruct", "filters": ["rouge"],
+            "teacher": {"kind": "openai", "model": "practice", "base_url": server.url},
+        })  # fmt: skip
+        outcome = generate(recipe, tmp_path / "run")
+
+        assert (outcome.ending, outcome.progress.spent.estimated) == ("budget", True)
+        assert 0 < server.bill.tokens <= outcome.progress.spent.tokens <= 200_000
+
+
 # -- through the command line, against a server ------------------------------------------------------------------------
 
 PRICE = {"input": 2, "output": 8}

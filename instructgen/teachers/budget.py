@@ -29,7 +29,8 @@ class Budget:
     """Caps on a run; `None` is no cap.
 
     `price` is what tokens cost from now on, `past_price` what the spent ones did, where that differs (a run that
-    went from online to batch). Raises: RecipeError for a cap in dollars without a price.
+    went from online to batch): open slots are reserved at the higher, since some of their answers may have been bought
+    before. Raises: RecipeError for a cap in dollars without a price.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Budget:
     def reserved(self, bound: SlotBound, slots: int) -> Amount:
         """Return the most that so many slots of this bound may take."""
         tokens = bound.prompt_tokens + bound.completion_tokens
-        return Amount(self._price.bound(bound) * slots, tokens * slots, bound.requests * slots)
+        dollars = max(self._price.bound(bound), self._past_price.bound(bound))
+        return Amount(dollars * slots, tokens * slots, bound.requests * slots)
 
     def fits(self, spent: Usage, open_slots: int, bound: SlotBound) -> bool:
         """Say whether one more slot may start, beside those that are open."""

@@ -1,8 +1,8 @@
 """How many tokens a request can take, and roughly took, without any tokeniser file.
 
 A byte-level tokeniser never makes more tokens than the text has UTF-8 bytes, and a chat template adds a few tokens to
-each message: their sum is an upper bound. What an endpoint does not report, or cannot mean, counts by its bound, so that
-a budget is not overdrawn, and is marked as estimated.
+each message: their sum is an upper bound. What an endpoint does not report, or cannot mean, counts by its bound, so
+that a budget is not overdrawn, and is marked as estimated.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SCHEMA_WORDS = "\n\nAnswer with one JSON value that fits this JSON schema, and w
 ANSWER_TOKENS = 32
 """Upper bound of what an answer takes beside its text: its end, markers around the reasoning, stripped line ends."""
 HIDDEN_TOKENS = 1_000_000
-"""How far beyond our bound a reported count is still believed: servers may add prompts of their own and think beyond the
-limit, never more than a context window. Too much counted ends a run early, too little overdraws its budget."""
+"""How far beyond our bound a reported count is still believed: servers may add prompts of their own and think beyond
+the limit, never more than a context window. Too much counted ends a run early, too little overdraws its budget."""
 BYTES_PER_TOKEN = 4
 """Rule of thumb for English text with today's vocabularies; for what costs nothing, never for bounds."""
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructgen.records import Completion, Params, Refused, Request, Turn, canonical
+from instructgen.teachers.tokens import ANSWER_TOKENS, prompt_bound
 from instructgen.teachers.wire import (
     Complaint,
     NotAnAnswer,
@@ -242,6 +243,39 @@ def test_senseless_usage_is_no_usage(usage):
     """Negative, absurd or wordy counts are not believed; the caller estimates and marks it."""
     assert usage_of(usage) is None
     assert read({"choices": [{"message": {"content": "4"}}], "usage": usage}).usage.estimated
+
+
+@pytest.mark.parametrize(
+    ("usage", "believed"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, False),
+        ({"prompt_tokens": 0, "completion_tokens": 4}, False),
+        ({"prompt_tokens": 9, "completion_tokens": 0}, False),
+        ({"prompt_tokens": 9e11, "completion_tokens": 4}, False),
+        ({"prompt_tokens": 9, "completion_tokens": 9e11}, False),
+        ({"prompt_tokens": 1, "completion_tokens": 1}, True),
+        ({"prompt_tokens": 5_000, "completion_tokens": 30_000}, True),  # a prompt and thoughts of the server's own
+    ],
+)
+def test_counts_that_cannot_be_meant_count_by_their_bound(usage, believed):
+    """Nothing for a text, or millions for a page: the bound counts, marked; what a server may add is believed."""
+    found = read({"choices": [{"message": {"content": "four"}}], "usage": usage}).usage
+
+    assert found.estimated != believed
+    if not believed:
+        assert found.prompt_tokens == prompt_bound(ASKED)
+        assert found.completion_tokens == len("four") + ANSWER_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("finish", "limit", "tokens"), [("stop", 500, 4 + ANSWER_TOKENS), ("stop", 9, 9), ("length", 500, 500)]
+)
+def test_untold_usage_is_never_below_what_the_limit_and_the_text_allow(finish, limit, tokens):
+    """An answer without usage: its bytes and its ending, at most the limit, and all of the limit when it was cut."""
+    request = ASKED.model_copy(update={"params": Params(max_tokens=limit)})
+    usage = read({"choices": [{"message": {"content": "four"}, "finish_reason": finish}]}, request).usage
+
+    assert (usage.completion_tokens, usage.estimated) == (tokens, True)
 
 
 json_values = st.recursive(

@@ -136,13 +136,17 @@ def test_the_explanation_names_cap_spent_and_reserved():
 
 
 def test_what_was_bought_online_keeps_its_price_in_batch_mode():
-    """A run that changes over is not cheaper in hindsight."""
+    """A run that changes over is not cheaper in hindsight, and open slots may hold answers of the dearer time."""
     spent = Usage(requests=1, completion_tokens=1_000_000)
     changed = Budget(usd=2, price=MINI.in_batch(), past_price=MINI)
 
     assert changed.spent(spent).usd == Decimal("1.6")
-    assert changed.reserved(SlotBound(completion_tokens=1_000_000), 1).usd == Decimal("0.8")
-    assert not changed.fits(spent, 0, SlotBound(completion_tokens=1_000_000))
+    assert changed.reserved(SlotBound(completion_tokens=1_000_000), 1).usd == Decimal("1.6")
+    assert changed.fits(spent, 0, SlotBound(completion_tokens=250_000))
+    assert not changed.fits(spent, 0, SlotBound(completion_tokens=250_001))
+    assert Budget(usd=2, price=MINI, past_price=MINI.in_batch()).reserved(
+        SlotBound(completion_tokens=1_000_000), 1
+    ).usd == Decimal("1.6")
 
 
 def test_no_run_overshoots_its_caps_and_all_end_at_the_same_slot():
