@@ -97,7 +97,7 @@ class BatchTransport(Http):
     async def _send(self, request: str, path: str, body: bytes) -> Sent:
         """Put a request into the next wave; returns the batch that it went out in."""
         if self._left.is_set():
-            raise Waiting("the run was left before this request was sent")
+            raise _unsent()
         gone: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
         self._next[request] = (path, body, gone)
         if self._sending is None or self._sending.done():
@@ -120,11 +120,16 @@ class BatchTransport(Http):
         try:
             lines = {name: _line(name, path, body) for name, (_, body, _) in wave.items()}
             for names in _parts(lines, self._size):
+                if self._left.is_set():
+                    raise _unsent()
                 batch = await self._make(path, {name: lines[name] for name in names})
                 for name in names:
                     gone = wave[name][2]
                     if not gone.done():
                         gone.set_result(batch)
+        except asyncio.CancelledError:
+            _fail(wave, Waiting("the run was left while its batch was being made; the next sitting looks for it"))
+            raise
         except Exception as error:  # noqa: BLE001 - whoever waits for the wave raises it
             _fail(wave, error)
 
@@ -176,17 +181,20 @@ class BatchTransport(Http):
         if not heard_before:
             self._log.note(key=batch.key, ended=state.status)
         results = await self._api.results(state)
-        if state.status in ("failed", "cancelled") and not heard_before:
+        ours = state.status == "cancelled" and batch.cancelled  # wanted again: what it left open is sent anew
+        if state.status in ("failed", "cancelled") and not heard_before and not ours:
             raise _stopped(state, len(results))
         return results
 
     # -- the end of a sitting
 
     def leave(self) -> None:
-        """Send nothing more and wait for nothing more; open batches go on without us."""
+        """Send nothing more; open batches go on without us, and one that is being made has LAST_WORDS left."""
+        if not self._left.is_set() and self._sending is not None:
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._sending.cancel)
         self._left.set()
         wave, self._next = self._next, {}
-        _fail(wave, Waiting("the run was left before this request was sent"))
+        _fail(wave, _unsent())
         for key in list(self._waiters):
             self._wake(key, _still_open(self._log.sent[key]))
 
@@ -202,11 +210,20 @@ class BatchTransport(Http):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def cancel(self) -> int:
-        """Stop the batches that are still open; returns how many. What they have answered stays fetchable."""
-        batches = self._log.open
-        for batch in batches:
+        """Stop the batches that are still open; returns how many. What they have answered stays fetchable.
+
+        One that cannot be cancelled (it has just ended, or the provider is in trouble) does not keep the others.
+        """
+        return sum(await asyncio.gather(*map(self._cancel, self._log.open)))
+
+    async def _cancel(self, batch: Sent) -> bool:
+        self._log.note(key=batch.key, cancelled=True)
+        try:
             await self._api.cancel(batch.batch)
-        return len(batches)
+        except TeacherError as error:
+            log.warning("batch %s may go on and be billed: %s", batch.batch, error)
+            return False
+        return True
 
 
 class BatchConnection:
@@ -244,6 +261,8 @@ async def open_batches(
 ) -> AsyncIterator[Connection]:
     """Connect in batch mode; batches of earlier sittings are gone on with."""
     sent = BatchLog(sitting.folder)
+    if not sent.online and not sent.all_by_batch(sitting.answered):
+        sent.note(online=True)  # later the requests of this sitting's batches would hide it
     # The Batch API has limits of its own; those per minute are the online path's.
     endpoint = replace(endpoint, requests_per_minute=None, tokens_per_minute=None)
     async with open_api(teacher, endpoint, tls) as api:
@@ -278,6 +297,10 @@ def _fail(wave: dict[str, tuple[str, bytes, asyncio.Future[Sent]]], error: Excep
     for _, _, gone in wave.values():
         if not gone.done():
             gone.set_exception(error)
+
+
+def _unsent() -> Waiting:
+    return Waiting("the run was left before this request was sent")
 
 
 def _still_open(batch: Sent) -> Waiting:

@@ -166,10 +166,10 @@ class OpenAITeacher(Teacher):
         return price.in_batch() if price is not None and self.mode == "batch" else price
 
     def past_price(self, sitting: Sitting) -> Price | None:
-        """Return what the answers so far cost: the batch price only if all of them can have come by batch."""
+        """Return what the answers so far cost: the batch price only if all of them came by batch."""
         from instructgen.teachers.batch_log import BatchLog
 
-        if self.mode == "batch" and sitting.answered > BatchLog(sitting.folder).requests:
+        if self.mode == "batch" and not BatchLog(sitting.folder).all_by_batch(sitting.answered):
             return super().known_price()
         return self.known_price()
 
@@ -179,7 +179,10 @@ class OpenAITeacher(Teacher):
             return self._connect_batch(sitting)
         from instructgen.teachers.batch_log import BatchLog
 
-        for sent in BatchLog(sitting.folder).open:
+        batches = BatchLog(sitting.folder)
+        if batches.sent and not batches.online:  # from now on the two cannot be told apart by their number
+            batches.note(online=True)
+        for sent in batches.open:
             log.warning("batch %s is still open: what is asked online meanwhile is paid twice", sent.batch)
         return self.connect()
 

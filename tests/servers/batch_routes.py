@@ -38,7 +38,9 @@ class BatchFaults:
     lose_uploads: int = 0
     """The first so many uploads end with 503."""
     open: bool = True
-    """False: batches never end."""
+    """False: batches never end, unless they are cancelled."""
+    too_late: frozenset[int] = frozenset()
+    """Batches whose cancellation is refused."""
 
 
 class Batches:
@@ -102,7 +104,7 @@ class Batches:
     async def _retrieve(self, request: web.Request) -> web.Response:
         batch = self.batches[request.match_info["id"]]
         late = time.monotonic() - batch["made"] >= self.faults.seconds
-        if batch["status"] == "in_progress" and late and self.faults.open:
+        if (batch["status"] == "in_progress" and late and self.faults.open) or batch["status"] == "cancelling":
             self._end(batch)
         await asyncio.sleep(0)
         return self._shown(batch)
@@ -110,6 +112,9 @@ class Batches:
     async def _cancel(self, request: web.Request) -> web.Response:
         batch = self.batches[request.match_info["id"]]
         self.cancelled.append(batch["id"])
+        if batch["status"] not in ("in_progress", "cancelling") or batch["number"] in self.faults.too_late:
+            said = {"message": "Cannot cancel a batch with status 'completed'.", "type": "invalid_request_error"}
+            return web.json_response({"error": said}, status=409)
         batch["status"] = "cancelling"
         return self._shown(batch)
 
@@ -121,9 +126,10 @@ class Batches:
             problem = {"code": faults.fail[number], "message": "so it is", "line": 1, "param": None}
             batch["errors"] = {"object": "list", "data": [problem]}
             return
+        stopped = batch["status"] == "cancelling"
         batch["status"] = "expired" if number in faults.expire else "completed"
-        batch["status"] = "cancelled" if number in faults.cancel else batch["status"]
-        share = faults.expire.get(number, faults.cancel.get(number, 1.0))
+        batch["status"] = "cancelled" if stopped or number in faults.cancel else batch["status"]
+        share = faults.expire.get(number, faults.cancel.get(number, 0.0 if stopped else 1.0))
         good, bad = [], []
         for line in map(orjson.loads, self.files[batch["input_file_id"]].splitlines()):
             if _draw(number, line["custom_id"]) >= share:

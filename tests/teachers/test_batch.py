@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 
 import pytest
 
@@ -56,6 +57,17 @@ def online():
                 return await asyncio.gather(*(connection.complete(asked(n)) for n in range(20)))
 
         return asyncio.run(run())
+
+
+def test_leaving_does_not_wait_for_an_upload_that_fails_for_ever(monkeypatch):
+    """A batch that is just being made has a bounded time left, whatever the deadline."""
+    monkeypatch.setattr("instructgen.teachers.batch.LAST_WORDS", 0.3)
+    with serve(extra=batches(BatchFaults(lose_uploads=10**6))) as server:
+        began = time.monotonic()
+        said = ask(teacher(server, deadline=600), [asked(n) for n in range(3)], leave_after=0.5)
+
+    assert time.monotonic() - began < 5
+    assert all("left while its batch was being made" in str(each) for each in said)
 
 
 def test_a_wave_is_one_batch_and_says_what_online_would(online):
@@ -277,6 +289,64 @@ def test_open_batches_can_be_cancelled(tmp_path):
     with serve(extra=batches(BatchFaults(open=False))) as server:
         assert asyncio.run(run(server)) == 1
         assert server.batches.cancelled == ["batch_1"]
+
+
+def test_a_batch_that_cannot_be_cancelled_does_not_keep_the_others(tmp_path, caplog):
+    """Three open batches, the first refuses: the other two are cancelled, and the first is named."""
+
+    async def run(server):
+        async with teacher(server, batch_size=1).connect_run(Sitting(folder=tmp_path)) as connection:
+            tasks = [asyncio.create_task(connection.complete(asked(n))) for n in range(3)]
+            await asyncio.sleep(0.5)
+            connection.leave()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return await connection.cancel()
+
+    with serve(extra=batches(BatchFaults(open=False, too_late=frozenset({1})))) as server:
+        assert asyncio.run(run(server)) == 2
+        assert set(server.batches.cancelled) == {"batch_1", "batch_2", "batch_3"}
+        states = [batch["status"] for batch in server.batches.batches.values()]
+        assert [state.startswith("cancel") for state in states] == [False, True, True]
+    assert "batch batch_1 may go on and be billed" in caplog.text
+
+
+def test_what_we_cancelled_ourselves_is_sent_anew_when_it_is_wanted_again(tmp_path, online):
+    """A raised target: no error, what was answered is used, and the rest goes out in a new batch."""
+
+    async def cancelled(server):
+        async with teacher(server).connect_run(Sitting(folder=tmp_path)) as connection:
+            tasks = [asyncio.create_task(connection.complete(asked(n))) for n in range(20)]
+            await asyncio.sleep(0.5)
+            connection.leave()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return await connection.cancel()
+
+    with serve(extra=batches(BatchFaults(open=False, cancel={1: 0.5}))) as server:
+        assert asyncio.run(cancelled(server)) == 1
+        server.batches.faults.open = True
+        assert ask(teacher(server), [asked(n) for n in range(20)], tmp_path) == online
+        assert 0 < len(server.batches.sent[1]) < 20
+        assert set(server.batches.billed.values()) == {1}
+
+
+def test_online_answers_between_batches_keep_the_full_price(tmp_path):
+    """However many unanswered requests the batches had, once online, all of the past counts in full."""
+    price = Price(input=2, output=8, batch="0.5")
+    batch = OpenAITeacher(model="m", mode="batch", price=price, base_url="http://127.0.0.1:9/v1")
+    wave = {"path": "/v1/chat/completions", "requests": [str(n) for n in range(100)]}
+    first, second = tmp_path / "batch_first", tmp_path / "online_first"
+    for folder in (first, second):
+        folder.mkdir()
+    BatchLog(first).note(key="k", **wave)
+    batch.model_copy(update={"mode": "online"}).connect_run(Sitting(folder=first, answered=0))
+
+    async def connect():
+        async with batch.connect_run(Sitting(folder=second, answered=5)):
+            BatchLog(second).note(key="k", **wave)
+
+    asyncio.run(connect())
+    assert batch.past_price(Sitting(folder=first, answered=5)).output == 8
+    assert batch.past_price(Sitting(folder=second, answered=9)).output == 8
 
 
 def test_batch_mode_costs_the_batch_price_as_far_as_all_was_bought_so(tmp_path):
