@@ -113,8 +113,11 @@ class BatchTransport(Http):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._left.wait(), self._gather)
             wave, self._next = self._next, {}
-            for path in sorted({path for path, _, _ in wave.values()}):
-                await self._send_wave(path, {name: parts for name, parts in wave.items() if parts[0] == path})
+            try:
+                for path in sorted({path for path, _, _ in wave.values()}):
+                    await self._send_wave(path, {name: parts for name, parts in wave.items() if parts[0] == path})
+            finally:
+                _fail(wave, _unsent())  # only what a cancellation left without an outcome
 
     async def _send_wave(self, path: str, wave: dict[str, tuple[str, bytes, asyncio.Future[Sent]]]) -> None:
         try:

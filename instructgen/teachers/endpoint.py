@@ -18,7 +18,7 @@ from instructgen.teachers.http import Http
 from instructgen.teachers.ledger import Ledger
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.retry import backoff
-from instructgen.teachers.route import Endpoint, Route, Trouble
+from instructgen.teachers.route import GONE, Endpoint, Route, Trouble
 
 __all__ = ["Endpoint", "OpenAIConnection"]
 
@@ -61,8 +61,10 @@ class OpenAIConnection:
         return sum(route.places.count for route in self._routes) + min(self._asleep, self._most_asleep)
 
     def leave(self) -> None:
-        """End the waits between tries: nobody wants to wait for those requests any more."""
+        """Send nothing more and end all waits but those for answers that are on their way."""
         self._left.set()
+        for route in self._routes:
+            route.leave()
 
     async def complete(self, request: Request) -> Completion:
         """Answer a request. Raises: TeacherError."""
@@ -71,6 +73,8 @@ class OpenAIConnection:
         tried = _Tried()
         while True:
             route = self._choose(tried, clock())
+            if self._left.is_set():
+                raise self._error(GONE, tried, route, request)
             if pause := route.pause(clock()):
                 tried.began(clock())
                 await self._sleep(pause, tried, route, request, clock())
@@ -124,7 +128,7 @@ class OpenAIConnection:
         try:
             async with asyncio.timeout(wait):
                 await self._left.wait()
-            raise self._error(trouble or Trouble("the sitting ended", TeacherTransportError), tried, route, request)
+            raise self._error(trouble or GONE, tried, route, request)
         except TimeoutError:
             pass
         finally:

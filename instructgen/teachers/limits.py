@@ -99,6 +99,7 @@ class Pace:
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
         self._open_at = -math.inf
+        self._closed = False
         self._rng = rng
 
     @property
@@ -122,12 +123,14 @@ class Pace:
         """Wait until one request of this many tokens may be sent, and count it as sent."""
         clock = asyncio.get_running_loop().time
         async with self._turn:
-            while (wait := self._wait(tokens, clock())) > 0:
+            while not self._closed and (wait := self._wait(tokens, clock())) > 0:
                 self._freed.clear()
                 try:
                     await asyncio.wait_for(self._freed.wait(), wait)
                 except TimeoutError:
                     continue
+            if self._closed:
+                return Ticket(None, None)
             now = clock()
             if self._even is not None:
                 self._even.take(1, now)
@@ -135,6 +138,11 @@ class Pace:
                 self._requests.take(1, now) if self._requests else None,
                 self._tokens.take(tokens, now) if self._tokens else None,
             )
+
+    def close(self) -> None:
+        """End all waits, now and later: nothing is sent any more, and whoever waited has to look before sending."""
+        self._closed = True
+        self._freed.set()
 
     def _waits(self, tokens: int, now: float) -> list[float]:
         waits = [window.wait(1, now) for window in (self._requests, self._even) if window is not None]
@@ -173,6 +181,7 @@ class Places:
         self._room = float(min(start, most))
         self._most = most
         self._cut_at = -math.inf
+        self._closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -187,7 +196,7 @@ class Places:
 
     async def enter(self) -> None:
         """Take a place, waiting for one in the order of coming."""
-        if self.in_flight < self.count and not self._waiting:
+        if self._closed or (self.in_flight < self.count and not self._waiting):
             self.in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
@@ -207,11 +216,16 @@ class Places:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self.in_flight < self.count:
+        while self._waiting and (self._closed or self.in_flight < self.count):
             turn = self._waiting.popleft()
             if not turn.done():
                 self.in_flight += 1
                 turn.set_result(None)
+
+    def close(self) -> None:
+        """Let everyone in, now and later: nothing is sent any more, and whoever waited has to look before sending."""
+        self._closed = True
+        self._admit()
 
     def went_well(self) -> None:
         """A request came back in order; the number grows only while it is being used."""

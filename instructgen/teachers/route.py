@@ -107,6 +107,7 @@ class Trouble:
 
 
 Outcome = Completion | Trouble | None
+GONE = Trouble("the run was left before this request was sent", TeacherTransportError, last=True)
 
 
 class Route:
@@ -124,6 +125,7 @@ class Route:
         self.sent = 0
         self.trouble: Trouble | None = None
         """What went wrong last."""
+        self._left = False
         self._http = http
         self._ledger = ledger
         self._deadline = teacher.deadline
@@ -145,6 +147,8 @@ class Route:
                 if not self.alone and self.pace.delay(began):  # others may be free by now
                     return None
                 ticket = await self.pace.enter(self._reservation(request))
+            if self._left:
+                return GONE
             if self.breaker.pause(clock()):  # it opened while we waited
                 return None
             probe = self.breaker.asking()
@@ -180,6 +184,12 @@ class Route:
         """Return the seconds until this endpoint is worth asking; a lone one is asked to wait in line instead."""
         rest = self.breaker.pause(now)
         return rest if self.alone else max(rest, self.pace.delay(now))
+
+    def leave(self) -> None:
+        """Send nothing more; whoever waits for a place or a limit goes home. What is in flight may land."""
+        self._left = True
+        self.places.close()
+        self.pace.close()
 
     def _reservation(self, request: Request) -> int:
         """The most tokens that a request may use; without an output limit, as many as the longest answer yet."""

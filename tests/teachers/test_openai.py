@@ -449,6 +449,43 @@ def test_a_cancelled_request_counts_as_possibly_billed():
     assert balanced(ledger)
 
 
+def left_after(seconds, url, requests, **options):
+    """Ask everything, leave after a while; returns how long it took from then, the outcomes and the ledger."""
+
+    async def run():
+        async with connected(url, **options) as connection:
+            asking = [asyncio.create_task(connection.complete(request)) for request in requests]
+            await asyncio.sleep(seconds)
+            connection.leave()
+            began = time.monotonic()
+            done = await asyncio.gather(*asking, return_exceptions=True)
+            return time.monotonic() - began, done, connection.ledger
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("faults", "options"),
+    [
+        (Faults(too_many=1.0, retry_after=30), {"concurrency": 2}),  # held back by the endpoint's own word
+        (Faults(latency=0.6), {"concurrency": 2}),  # queued for a place
+        (Faults(), {"requests_per_minute": 30, "concurrency": 8}),  # queued for the minute's limit
+    ],
+)
+def test_nothing_is_sent_after_the_run_was_left_and_nobody_waits(faults, options):
+    """Whatever a request waits for, it goes home; what is in flight lands."""
+    with serve(faults=faults) as server:
+        took, done, ledger = left_after(0.4, server.url, [asked(number) for number in range(8)], **options)
+        sent = server.bill.requests
+        time.sleep(0.3)
+        assert server.bill.requests == sent == ledger.sent < 8
+
+    assert took < 2
+    failed = [each for each in done if isinstance(each, TeacherTransportError | TeacherRateError)]
+    assert len(failed) + ledger.answered == 8
+    assert all("the run was left" in str(each) or "HTTP 429" in str(each) for each in failed)
+
+
 # ---- limits
 
 
