@@ -23,11 +23,14 @@ from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_no
 from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
 from instructgen.teachers.budget import Budget
+from instructgen.teachers.ledger import Ledger
 from instructgen.tools import tools
 
 log = logging.getLogger(__name__)
 
 Watch = Callable[[Progress], None]
+NOTED_SECONDS = 1.0
+"""How often what may have been billed without an answer is written down, if there is more of it."""
 
 
 @dataclass
@@ -206,16 +209,29 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
 
 @contextmanager
 def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[None]:
-    """Note in the store that a sitting buys, and that it ended by itself: a killed one leaves its beginning."""
+    """Note in the store that a sitting buys, what it may have lost so far, and that it ended by itself."""
     # What a kill leaves open of batches is found again: nothing is lost there.
     places = 0 if recipe.teacher.in_batches else recipe.teacher.places
-    number = work.store.begin_sitting(places)
+    number, ledger = work.store.begin_sitting(places), ledger_of(connection)
+    noting = asyncio.create_task(_lost_noted(work, number, ledger)) if ledger else None
     try:
         yield
     finally:
-        ledger = ledger_of(connection)
+        if noting is not None:
+            noting.cancel()
         with suppress(RunError):  # a full disk: what stopped the sitting is told, not that this could not be noted
             work.store.end_sitting(number, ledger.possibly_billed if ledger else 0)
+
+
+async def _lost_noted(work: OpenRun, number: int, ledger: Ledger) -> None:
+    """Write down possibly billed requests while they happen, once a second, so that a kill does not forget them."""
+    noted = 0
+    while True:
+        await asyncio.sleep(NOTED_SECONDS)
+        if ledger.possibly_billed != noted:
+            with suppress(RunError):  # whatever is wrong with the disk stops the run at the next answer
+                work.store.note_lost(number, ledger.possibly_billed)
+                noted = ledger.possibly_billed
 
 
 @contextmanager

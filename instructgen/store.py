@@ -160,6 +160,10 @@ class Store:
         cursor = self._ask("insert into sittings (concurrency) values (?)", concurrency)
         return int(cursor.lastrowid or 0)
 
+    def note_lost(self, number: int, possibly_billed: int) -> None:
+        """Note how many requests of a sitting that goes on may have been billed without an answer."""
+        self._ask("update sittings set possibly_billed = ? where number = ?", possibly_billed, number)
+
     def end_sitting(self, number: int, possibly_billed: int) -> None:
         """Note that it ended by itself, and how many requests may have been billed without an answer."""
         query = "update sittings set ended = 1, possibly_billed = ? where number = ?"

@@ -217,6 +217,8 @@ def test_an_endpoint_that_does_not_count_cannot_overdraw_a_cap(tmp_path, monkeyp
 # -- through the command line, against a server ------------------------------------------------------------------------
 
 PRICE = {"input": 2, "output": 8}
+LOST_A_SECOND = 8
+"""Time-outs between two notes: two places, 0.3 s each."""
 CAP = 0.9
 
 
@@ -295,6 +297,26 @@ def test_killed_with_64_in_flight_the_cap_holds(tmp_path):
             prompt_tokens=server.bill.prompt_tokens, completion_tokens=server.bill.completion_tokens
         )) <= Decimal(str(CAP))  # fmt: skip
     assert decisions(tmp_path / "killed") == decisions(tmp_path / "calm")
+
+
+def test_a_kill_does_not_forget_the_time_outs_before_it(tmp_path):
+    """Every second answer comes too late; when the run is killed, those stand in the store beside the places."""
+    watched = Watched()
+    teacher = {"kind": "openai", "model": "practice", "timeout": 0.3, "concurrency": 2, "price": PRICE}
+    with serve(watched, Faults(late=0.5, late_seconds=0.6)) as server:
+        recipe = recipe_file(tmp_path, server.url, teacher=teacher | {"base_url": server.url}, window=4)
+        watched.at = 40
+        process = start(recipe, tmp_path / "run")
+        assert watched.there.wait(60)
+        process.kill()
+        process.communicate()
+        time.sleep(0.7)
+        answered = server.bill.answers
+    run = Run(tmp_path / "run")
+    seen, killed = run.store().unsettled()
+
+    assert seen > 0
+    assert answered - bought(run).requests <= seen + killed + LOST_A_SECOND
 
 
 def test_dollars_without_a_price_are_refused_before_anything_is_sent(tmp_path):
