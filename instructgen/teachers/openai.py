@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_NAME = re.compile(r"auth|key\b|token\b|secret|password|cookie", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"auth|api[-_]?key|keys?\b|token\b|secret|password|cookie|credential|\bsig", re.IGNORECASE)
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_NAME = 64
+"""Characters of an environment variable's name; a key may consist of the same characters, and is longer."""
 _ADVICE = "recipes are kept with runs and shared, so name an environment variable in its place"
 MOST_ADAPTIVE = 64
 """Requests in flight at most when no concurrency is stated: half of the default window."""
@@ -44,6 +47,19 @@ def _is_url(value: str) -> str:
         raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
     if urlsplit(value).password and not _VARIABLE.search(value):
         raise ValueError(f"holds a password; {_ADVICE}: http://user:${{NAME}}@host")
+    for name, said in parse_qsl(urlsplit(value).query):
+        if _SECRET_NAME.search(name) and not _VARIABLE.search(said):
+            raise ValueError(f"holds a secret in its query ({name!r}); {_ADVICE}: ?{name}=${{NAME}}")
+    return value
+
+
+def _is_variable(value: str) -> str:
+    # The value is not said: who pastes the key itself would find it in logs.
+    if value and (not _VARIABLE_NAME.fullmatch(value) or len(value) > _LONGEST_NAME or value.lower().startswith("sk_")):
+        raise ValueError(
+            "is not the name of an environment variable (letters, digits and _), perhaps the key itself; put the key "
+            "into a variable (export MY_KEY=...) and name that: api_key_env: MY_KEY"
+        )
     return value
 
 
@@ -54,6 +70,7 @@ def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+Variable = Annotated[str, AfterValidator(_is_variable)]
 Url = Annotated[str, AfterValidator(_is_url)]
 Headers = Annotated[dict[str, str], AfterValidator(_without_secrets)]
 
@@ -61,9 +78,9 @@ Headers = Annotated[dict[str, str], AfterValidator(_without_secrets)]
 class EndpointOptions(BaseModel):
     """One of several endpoints, or keys, of a teacher. What is not said is the teacher's own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     base_url: Url = Field(default="", description="where the API lives")
-    api_key_env: str = Field(default="", description="name of the environment variable with the key")
+    api_key_env: Variable = Field(default="", description="name of the environment variable with the key")
     model: str = Field(default="", description="the model's name there, where it differs")
     weight: PositiveFloat = Field(default=1.0, description="share of the requests, relative to the others")
     requests_per_minute: PositiveInt | None = Field(default=None, description="never send it more in any 60 s")
@@ -78,6 +95,8 @@ class OpenAITeacher(Teacher):
     Example: OpenAITeacher(kind="openai", model="gpt-4.1-mini", requests_per_minute=500)
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     movable: ClassVar[frozenset[str]] = frozenset({
         "concurrency", "price", "most_concurrency", "base_url", "api_key_env", "requests_per_minute",
         "tokens_per_minute", "timeout", "deadline", "headers", "proxy", "verify", "ca_file", "endpoints", "mode",
@@ -89,7 +108,7 @@ class OpenAITeacher(Teacher):
     base_url: Url = Field(
         default="", description="where the API lives, with its /v1; empty: $OPENAI_BASE_URL, else OpenAI"
     )
-    api_key_env: str = Field(default="OPENAI_API_KEY", description="name of the environment variable with the key")
+    api_key_env: Variable = Field(default="OPENAI_API_KEY", description="name of the environment variable with the key")
     most_concurrency: PositiveInt | None = Field(
         default=None,
         description="let the requests in flight grow from concurrency up to this while the endpoint keeps up; "

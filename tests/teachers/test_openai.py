@@ -212,12 +212,25 @@ def test_an_endpoint_that_never_answered_is_not_waited_for_as_long(monkeypatch):
      ({"concurrency": 0}, "greater than 0"), ({"temprature": 1}, "temprature"),
      ({"endpoints": [{"base_url": "ftp://x"}]}, "expected a URL"),
      ({"base_url": "http://me:hush@host/v1"}, r"holds a password.*\$\{NAME\}"),
-     ({"headers": {"x-api-key": "sk-1"}}, "'x-api-key' looks like a secret")],
+     ({"headers": {"x-api-key": "sk-1"}}, "'x-api-key' looks like a secret"),
+     ({"headers": {"X-Apikeys": "sk-1"}}, "'X-Apikeys' looks like a secret"),
+     ({"base_url": "http://host/v1?key=hush"}, r"secret in its query \('key'\).*\$\{NAME\}"),
+     ({"api_key_env": SECRET}, "not the name of an environment variable"),
+     ({"endpoints": [{"api_key_env": SECRET}]}, "not the name of an environment variable")],
 )  # fmt: skip
 def test_wrong_options(options, words):
     """Options are checked when the recipe is read."""
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(ValidationError, match=words) as caught:
         OpenAITeacher(**{"model": "m", **options})
+    assert SECRET not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_names_and_queries_that_are_no_secrets_are_taken():
+    """Azure's api-version, a variable in the query, and a usual name of a variable."""
+    url = "https://host/v1?api-version=2026-01-01&key=${GATEWAY_KEY}"
+
+    assert OpenAITeacher(model="m", base_url=url, api_key_env="My_KEY2", headers={"x-team": "a"}).base_url == url
 
 
 def test_a_secret_header_comes_from_the_environment_and_stays_hidden(monkeypatch):
