@@ -8,7 +8,7 @@ draw is carried on to the target. It knows nothing of novelty running out: late 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 from typing import NamedTuple
@@ -39,16 +39,16 @@ class Forecast(NamedTuple):
     tokens: Interval
     usd: Interval | None
     """`None` without a price."""
-    seconds: Interval
-    """At the rate of the pilot."""
+    seconds: Interval | None
+    """At the rate of the pilot; `None` where that is not known."""
     acceptance: Interval
     """Accepted / parsed, 0..1."""
 
 
-def forecast(closed: Sequence[SlotCost], target: int, seconds: float, price: Price | None) -> Forecast | None:
+def forecast(closed: Sequence[SlotCost], target: int, seconds: float | None, price: Price | None) -> Forecast | None:
     """Carry closed slots on to the target; `None` when nothing was accepted yet.
 
-    `seconds` is what the closed slots took together.
+    `seconds` is what the closed slots took together, if that is known.
     Example: 10 slots that accepted 2 each with 3 requests each, target 100 -> slots (50, 50, 50), requests (150, ...)
     """
     if not sum(slot.accepted for slot in closed):
@@ -63,9 +63,9 @@ def forecast(closed: Sequence[SlotCost], target: int, seconds: float, price: Pri
     spread = [sorted(draw[place] for draw in known) for place in range(len(mean))]
     ends = [(values[int(LOW * (len(values) - 1))], values[round(HIGH * (len(values) - 1))]) for values in spread]
     slots, requests, tokens, usd, acceptance = ((middle, *end) for middle, end in zip(mean, ends, strict=True))
-    pace = seconds / len(closed)
-    return Forecast(slots, requests, tokens, usd if price else None,
-                    (slots[0] * pace, slots[1] * pace, slots[2] * pace), acceptance)  # fmt: skip
+    pace = None if seconds is None else seconds / len(closed)
+    time = None if pace is None else (slots[0] * pace, slots[1] * pace, slots[2] * pace)
+    return Forecast(slots, requests, tokens, usd if price else None, time, acceptance)
 
 
 def _totals(
@@ -94,9 +94,17 @@ def _sum(slots: Sequence[SlotCost]) -> Usage:
     return sum((slot.usage for slot in slots), Usage())
 
 
-def waves(slots: float, window: int, steps: int) -> int:
+def waves(slots: float, window: int, steps: int, room: Callable[[int], int] | None = None) -> int:
     """Return how many batches in a row a run in batch mode takes: each step of each window's slots is one wave.
 
-    Example: waves(500, 128, 3) -> 12; with window=512 it is 3
+    `room` says how many slots the budget lets be open beside so many closed ones; at none the run ends.
+    Example: waves(500, 128, 3) -> 12; with window=512 it is 3; waves(500, 128, 3, lambda closed: 50) -> 30
     """
-    return -(-int(slots + 0.5) // window) * steps
+    left, count, closed = int(slots + 0.5), 0, 0
+    while closed < left:
+        started = min(window, left - closed, room(closed) if room else window)
+        if started < 1:
+            break
+        closed += started
+        count += steps
+    return count

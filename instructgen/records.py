@@ -408,6 +408,11 @@ class Usage(Record):
             estimated=self.estimated,
         )
 
+    def times(self, factor: float) -> Usage:
+        """Return this usage scaled, rounded to whole numbers: what so many times as much work takes."""
+        counts = {name: round(count * factor) for name, count in self if name != "estimated"}
+        return Usage(**counts, estimated=self.estimated)
+
     @property
     def tokens(self) -> int:
         """Prompt and completion tokens together."""

@@ -142,8 +142,8 @@ def _of_store(run: Run, charged: set[str]) -> tuple[dict[str, Usage], Usage, Usa
         store.close()
 
 
-def pilot_forecast(run: Run, teacher: Teacher, seconds: float) -> Forecast | None:
-    """Carry the closed slots of a run on to its target; `seconds` is what they took.
+def pilot_forecast(run: Run, teacher: Teacher, seconds: float | None) -> Forecast | None:
+    """Carry the closed slots of a run on to its target; `seconds` is what they took, if that is known.
 
     `None` when nothing was accepted yet.
     """

@@ -19,6 +19,7 @@ from instructgen.files import bundled_dir, find, read_text
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
 from instructgen.recipe import Recipe
+from instructgen.records import Usage
 from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
 from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
@@ -44,10 +45,19 @@ class Outcome:
     """Answers bought in this sitting."""
     seconds: float = 0.0
     """How long this sitting worked."""
+    closed: int = 0
+    """Slots closed in this sitting."""
     reused: int = 0
     """Answers that the run took from other runs' stores."""
     notes: list[str] = field(default_factory=list)
     """What the user should know: hints on window and concurrency, another version, possibly billed requests."""
+    room: Callable[[Usage, int], int] = lambda _, most: most
+    """How many slots the budget lets be open at once when so much has been spent; the second number is the most."""
+
+    @property
+    def slots_seconds(self) -> float | None:
+        """How long all closed slots take at this sitting's pace; `None` if it bought and closed nothing to go by."""
+        return self.seconds / self.closed * self.progress.slots if self.closed and self.bought else None
 
 
 def generate(
@@ -90,7 +100,9 @@ def generate(
         screening = Screening([option.prepare(lent) for option in recipe.filters])
         caps = budget(recipe, _sitting(work))
         engine = Engine(recipe, frozen, work, purchases, screening, fits=caps.fits, pilot=pilot, watch=watch)
-        ending = engine.fold() or _worked(engine, recipe, work, purchases, offline=offline)
+        ending = engine.fold()
+        folded = engine.progress.slots
+        ending = ending or _worked(engine, recipe, work, purchases, offline=offline)
         used_up = caps.explain(engine.progress.spent, 0, engine.bound) if ending == "budget" else ""
         notes = [used_up, *hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
@@ -98,7 +110,10 @@ def generate(
             notes.append(f"--reuse: no answer fitted; this run asks {recipe.teacher.identity} its own questions")
     seconds = time.monotonic() - started
     notes = [note for note in notes if note]
-    return Outcome(Run(path), ending, engine.progress, purchases.bought, seconds, reused, notes)
+    return Outcome(
+        Run(path), ending, engine.progress, purchases.bought, seconds, engine.progress.slots - folded, reused, notes,
+        room=lambda spent, most: caps.room(spent, engine.bound, most),
+    )  # fmt: skip
 
 
 def freeze(recipe: Recipe) -> Frozen:

@@ -187,6 +187,9 @@ def test_a_pilot_says_how_many_batches_follow_each_other(tmp_path):
     assert outcome.progress.steps == 3
     assert waves(found.slots[0], WINDOW, 3) == 3 * math.ceil(round(found.slots[0]) / WINDOW)
     assert (waves(500, 128, 3), waves(500, 512, 3), waves(1, 128, 1)) == (12, 3, 1)
-    line = batch_line(found, asked, outcome.progress.steps)
+    line = batch_line(found, asked, outcome)
     assert line.startswith(f"  batches in a row: {waves(found.slots[0], WINDOW, 3)} (")
     assert f"window: {4 * WINDOW} takes {waves(found.slots[0], 4 * WINDOW, 3)}" in line
+    outcome.room = lambda spent, most: 2
+    assert batch_line(found, asked, outcome).startswith(f"  batches in a row: {waves(found.slots[0], 2, 3)} (")
+    assert "The budget makes waves smaller: 2 slots fit at once now" in batch_line(found, asked, outcome)

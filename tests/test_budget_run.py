@@ -360,6 +360,7 @@ def test_the_pilot_of_an_estimate_is_part_of_the_run(tmp_path):
         code, said = command(recipe, tmp_path / "run", "--estimate", "--pilot", "6", "--json")
         assert (code, len(watched.asked)) == (0, asked)
         line = next(line for line in said.splitlines() if '"forecast"' in line)
+        assert json.loads(line)["forecast"]["seconds"] is None, "nothing was asked: there is no pace"
         middle, low, high = json.loads(line)["forecast"]["requests"]
         code, said = command(recipe, tmp_path / "run")
         assert code == 0, said

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from instructgen.forecast import SlotCost, forecast
+from instructgen.forecast import SlotCost, forecast, waves
 from instructgen.records import Usage
 from instructgen.teachers.prices import Price
 
@@ -35,6 +35,17 @@ def test_nothing_accepted_is_no_forecast():
 def test_without_a_price_there_are_no_dollars():
     """An unknown price is not zero dollars."""
     assert forecast([slot(1)] * 5, 10, 1.0, None).usd is None
+
+
+def test_an_unknown_pace_is_no_time():
+    """Slots that an earlier sitting closed say nothing of how long the others take."""
+    assert forecast([slot(1)] * 5, 10, None, None).seconds is None
+
+
+def test_a_budget_makes_waves_smaller_and_more():
+    """Nine slots' worth of money and three reserved for each open one: waves of 3, 2, 1, 1, then no more fits."""
+    assert waves(500, 64, 1, lambda closed: (9 - closed) // 3) == 4
+    assert waves(500, 64, 2, lambda closed: 50) == 20
 
 
 def test_a_reached_target_costs_what_was_spent():

@@ -88,7 +88,7 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
 
     from instructgen.report import pilot_forecast
 
-    found = pilot_forecast(outcome.run, recipe.teacher, outcome.seconds)
+    found = pilot_forecast(outcome.run, recipe.teacher, outcome.slots_seconds)
     if machine:
         typer.echo(json.dumps({"forecast": found._asdict() if found else None}))
         return False
@@ -98,7 +98,7 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
     for line in forecast_lines(found, recipe):
         say(line)
     if recipe.teacher.in_batches:
-        say(batch_line(found, recipe, outcome.progress.steps))
+        say(batch_line(found, recipe, outcome))
     return sys.stdin.isatty() and typer.confirm("Go on to the target?", err=True)
 
 
@@ -118,21 +118,34 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
     ]
     if found.usd is not None:
         lines.append(shown("cost", found.usd, ",.2f", " USD"))
+    if found.seconds is None:
+        return [*lines, "  time: not known; the pilot's slots were closed by an earlier sitting"]
     middle, low, high = found.seconds
     lines.append(f"  time: {duration(middle)} ({duration(low)} to {duration(high)}) at the pilot's pace")
     return lines
 
 
-def batch_line(found: Forecast, recipe: Recipe, steps: int) -> str:
-    """Say how many batches follow each other, and how a larger window changes that."""
+def batch_line(found: Forecast, recipe: Recipe, outcome: Outcome) -> str:
+    """Say how many batches follow each other, and how a larger window or the budget changes that."""
     from instructgen.forecast import waves
 
-    middle, low, high = (waves(slots, recipe.window, steps) for slots in found.slots)
+    progress = outcome.progress
+    steps, wider = progress.steps, recipe.window * 4
+
+    def room(closed: int) -> int:
+        share = closed / progress.slots if progress.slots else 0.0
+        return outcome.room(progress.spent.times(share), wider)
+
+    middle, low, high = (waves(slots, recipe.window, steps, room) for slots in found.slots)
     line = f"  batches in a row: {middle} ({low} to {high}) with window {recipe.window}; each may take up to a day"
-    wider = recipe.window * 4
-    fewer = waves(found.slots[0], wider, steps)
+    fewer = waves(found.slots[0], wider, steps, room)
     if fewer < middle:
         line += f". A new run with window: {wider} takes {fewer}; its prompts draw on older samples"
+    if middle != (calm := waves(found.slots[0], recipe.window, steps)):
+        line += (
+            f". The budget makes waves smaller: {min(room(progress.slots), recipe.window)} slots fit at once now, fewer as it is spent; "
+            f"without one it would be {calm}"
+        )
     return line
 
 

@@ -9,6 +9,7 @@ exact. Requests that were sent and never answered (time-outs, broken connections
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -67,6 +68,13 @@ class Budget:
     def fits(self, spent: Usage, open_slots: int, bound: SlotBound) -> bool:
         """Say whether one more slot may start, beside those that are open."""
         return not self._broken(spent, open_slots, bound)
+
+    def room(self, spent: Usage, bound: SlotBound, most: int) -> int:
+        """Return how many slots may be open at once, `most` at most.
+
+        Example: Budget(requests=10).room(Usage(requests=4), SlotBound(requests=2), 64) -> 3
+        """
+        return bisect_left(range(most), True, key=lambda slots: not self.fits(spent, slots, bound))
 
     def explain(self, spent: Usage, open_slots: int, bound: SlotBound) -> str:
         """Say which caps one more slot might break; "" when it fits.

@@ -135,6 +135,16 @@ def test_the_explanation_names_cap_spent_and_reserved():
     )
 
 
+@pytest.mark.parametrize("most", [1, 7, 64])
+def test_room_is_the_number_of_slots_that_fit_beside_each_other(most):
+    """As many as `fits` lets start one after the other, none when nothing fits, and the most without a cap."""
+    spent, bound = Usage(requests=4), SlotBound(requests=2)
+
+    assert Budget(requests=10).room(spent, bound, most) == min(3, most)
+    assert Budget(requests=5).room(spent, bound, most) == 0
+    assert Budget().room(spent, bound, most) == most
+
+
 def test_what_was_bought_online_keeps_its_price_in_batch_mode():
     """A run that changes over is not cheaper in hindsight, and open slots may hold answers of the dearer time."""
     spent = Usage(requests=1, completion_tokens=1_000_000)
