@@ -46,10 +46,10 @@ def _is_url(value: str) -> str:
     if value and not re.match(r"https?://[^/\s]", value):
         raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
     if urlsplit(value).password and not _VARIABLE.search(value):
-        raise ValueError(f"holds a password; {_ADVICE}: http://user:${{NAME}}@host")
+        raise ValueError(f"is an address that holds a password; {_ADVICE}: http://user:${{NAME}}@host")
     for name, said in parse_qsl(urlsplit(value).query):
         if _SECRET_NAME.search(name) and not _VARIABLE.search(said):
-            raise ValueError(f"holds a secret in its query ({name!r}); {_ADVICE}: ?{name}=${{NAME}}")
+            raise ValueError(f"is an address that holds a secret in its query ({name!r}); {_ADVICE}: ?{name}=${{NAME}}")
     return value
 
 
@@ -66,7 +66,7 @@ def _is_variable(value: str) -> str:
 def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if _SECRET_NAME.search(name) and not _VARIABLE.search(value):
-            raise ValueError(f"{name!r} looks like a secret; {_ADVICE}: {name}: ${{NAME}}")
+            raise ValueError(f"is refused: {name!r} looks like a secret; {_ADVICE}: {name}: ${{NAME}}")
     return headers
 
 

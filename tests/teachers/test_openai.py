@@ -17,6 +17,7 @@ from instructgen.errors import (
     TeacherRefusedError,
     TeacherTransportError,
 )
+from instructgen.recipe import _validated
 from instructgen.records import Params, Refused, Request, Turn
 from instructgen.teachers import ledger_of, places_now
 from instructgen.teachers.openai import EndpointOptions, OpenAITeacher
@@ -224,6 +225,20 @@ def test_wrong_options(options, words):
         OpenAITeacher(**{"model": "m", **options})
     assert SECRET not in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"api_key_env": SECRET}, {"endpoints": [{"api_key_env": SECRET}]}, {"headers": {"x-api-key": SECRET}},
+     {"base_url": f"http://me:{SECRET}@host/v1"}, {"base_url": f"http://host/v1?key={SECRET}"}],
+)  # fmt: skip
+def test_a_recipe_with_a_secret_is_refused_without_showing_it(options):
+    """What names the place of the mistake does not repeat the key."""
+    with pytest.raises(RecipeError) as caught:
+        _validated(OpenAITeacher, {"kind": "openai", "model": "m"} | options, "teacher")
+
+    assert "environment variable" in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 def test_names_and_queries_that_are_no_secrets_are_taken():
