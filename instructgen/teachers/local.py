@@ -43,6 +43,9 @@ class LocalTeacher(Teacher):
     context: PositiveInt = Field(default=2048, description="tokens of prompt and answer together, per request")
     threads: PositiveInt | None = Field(default=None, description="CPU threads; default: the CPUs we may use")
     timeout: float = Field(default=600, gt=0, description="seconds for one request, waiting for a slot included")
+    keep_reasoning: bool = Field(
+        default=False, description="put what a reasoning model thought before its answer, as <think>...</think>"
+    )
     output_licence: str = Field(default="", description="licence of what the file at `path` writes, for the card")
 
     @property
@@ -93,7 +96,10 @@ class LocalTeacher(Teacher):
         try:
             # No key and no proxy from the environment: this server is ours. Its connections are closed first; it then
             # drops what it was writing and stops at once, while one with connections open would wait for them.
-            client = OpenAITeacher(model=self.identity, concurrency=self.concurrency, timeout=self.timeout)
+            client = OpenAITeacher(
+                model=self.identity, concurrency=self.concurrency, timeout=self.timeout,
+                keep_reasoning=self.keep_reasoning,
+            )  # fmt: skip
             endpoint = Endpoint(url=f"{server.address}/v1", headers={"Content-Type": "application/json"})
             async with open_http(endpoint.headers, timeout=self.timeout, proxy=None, tls=True) as http:
                 yield OpenAIConnection(client, endpoint, http)

@@ -125,6 +125,9 @@ class OpenAITeacher(Teacher):
     verify: bool = Field(default=True, description="check the endpoint's TLS certificate")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) to trust beside the system's")
 
+    keep_reasoning: bool = Field(
+        default=False, description="put what a reasoning model thought before its answer, as <think>...</think>"
+    )
     endpoints: tuple[EndpointOptions, ...] = Field(
         default=(), description="several endpoints or keys to spread over and fall back on; concurrency is of each"
     )

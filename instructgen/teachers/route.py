@@ -126,6 +126,7 @@ class Route:
         self.trouble: Trouble | None = None
         """What went wrong last."""
         self._left = False
+        self._keep_reasoning = teacher.keep_reasoning
         self._http = http
         self._ledger = ledger
         self._deadline = teacher.deadline
@@ -254,7 +255,8 @@ class Route:
             self._hold(wait)
         if lesson := self._shape.notice(request, read):
             log.warning("%s %s", self.name, lesson)
-        return self._shape.finish(request, read)
+        answer = self._shape.finish(request, read)
+        return _thinking_aloud(answer) if self._keep_reasoning else answer
 
     def _complained(
         self, request: Request, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float
@@ -310,6 +312,13 @@ class Route:
         """Send nothing for so many seconds; what waits longer than the deadline is each request's own error."""
         if wait <= self._deadline:
             self.pace.hold(asyncio.get_running_loop().time() + wait)
+
+
+def _thinking_aloud(answer: Completion) -> Completion:
+    """Return an answer with its reasoning in front, as reasoning models' own templates write it."""
+    if not answer.reasoning or answer.refusal:
+        return answer
+    return answer.model_copy(update={"content": f"<think>\n{answer.reasoning}\n</think>\n\n{answer.content}"})
 
 
 def _loudness(count: int) -> int:

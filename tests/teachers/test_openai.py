@@ -687,6 +687,16 @@ def test_thoughts_are_kept_beside_the_answer():
     assert [(each.content, each.reasoning) for each in answers] == [("4", "2+2")] * 2
 
 
+def test_reasoning_goes_into_the_answer_only_where_it_is_asked_for():
+    """With keep_reasoning the answer's text begins with the thoughts; an answer without any stays as it is."""
+    thought = {"message": {"content": "4", "reasoning_content": "2+2"}}
+    with serve(answer=lambda body: thought if body["seed"] else "5") as server:
+        answers, _ = ask(server.url, asked(0), asked(1), keep_reasoning=True)
+
+    assert [each.text for each in answers] == ["5", "<think>\n2+2\n</think>\n\n4"]
+    assert "keep_reasoning" not in OpenAITeacher.movable
+
+
 def test_the_servers_way_of_counting_is_not_ours():
     """The loopback server counts tokens by threes of characters, so an estimate could not pass for its bill."""
     assert tokens_in("abcdefg") == 3
