@@ -226,8 +226,12 @@ def preference(keep: str, column: str = "score", sources: Sequence[str] = ()) ->
 def _numbers(row: Row, column: str) -> Iterator[float]:
     for sample in row.samples:
         value = sample.labels.get(column, sample.extra.get(column))
-        if isinstance(value, int | float) and not math.isnan(value):
-            yield float(value)
+        try:
+            number = float(value) if isinstance(value, int | float | str) else math.nan  # CSV has only texts
+        except ValueError:
+            continue
+        if not math.isnan(number):
+            yield number
 
 
 def _source(sample: Sample) -> str:

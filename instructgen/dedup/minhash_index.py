@@ -138,7 +138,8 @@ class MinHashIndex(GreedyIndex[_Hashed]):
             words, lengths = _words(texts[at : at + _ROWS_AT_ONCE])
             shingles, counts = _shingles(words, lengths, self._words)
             ends = np.cumsum(counts)
-            items += np.split(shingles, ends[:-1])
+            # Copies: a view of one kept row would hold the memory of all rows of its batch.
+            items += [part.copy() for part in np.split(shingles, ends[:-1])]
             seen = counts > 0
             if seen.any():
                 keys[at : at + len(counts)][seen] = _band_keys(shingles, (ends - counts)[seen], *self.bands)

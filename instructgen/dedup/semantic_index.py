@@ -64,14 +64,14 @@ class SemanticIndex(GreedyIndex[_Embedded]):
         if not filled:
             width = self._vectors.shape[1]
             vectors = np.zeros((len(texts), width), np.float32)
-            return _Embedded(list(vectors), vectors)
+            return _Embedded([vector.copy() for vector in vectors], vectors)
         given = np.asarray(self._embed(filled), np.float32)
         if given.ndim != 2 or len(given) != len(filled):
             raise ValueError(f"encoder: expected an array of shape ({len(filled)}, d), found {given.shape}")
         lengths = np.linalg.norm(given, axis=1, keepdims=True)
         vectors = np.zeros((len(texts), given.shape[1]), np.float32)
         vectors[[bool(text.strip()) for text in texts]] = given / np.where(lengths > 0, lengths, 1)
-        return _Embedded(list(vectors), vectors)
+        return _Embedded([vector.copy() for vector in vectors], vectors)
 
     def _against(self, batch: _Embedded, start: int, stop: int, most: int | None) -> Numbers | None:
         return self._pairs(batch.vectors[start:stop], self._vectors[: len(self._items)], start, 0, most)

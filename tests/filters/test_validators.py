@@ -165,7 +165,8 @@ def single(fields):
 @pytest.mark.parametrize(("kind", "fields", "reason"), CASES)
 def test_a_validator_gives_the_reason_of_the_table(kind, fields, reason):
     """Each row of the table is dropped for its reason, or kept."""
-    verdict = build(kind).check(single(fields))
+    rate = {"rate": {"invalid_json": "drop", "invalid_python": "drop"}} if kind == "markup" else {}
+    verdict = build(kind, **rate).check(single(fields))
 
     assert (verdict.reason if verdict else None) == reason
 
@@ -185,6 +186,8 @@ FLAGGED = [
     ("references", ("Extract the domain.", "https://docs.example.org/x", "example.org"), "url_as_material"),
     ("leakage", ("Answer the letter.", "Dear [Name], hello", "Dear Ann"), "placeholder_in_task"),
     ("leakage", ("Write a letter.", "", "Dear [Your Name], hello"), "placeholder_in_answer"),
+    ("markup", ("Give a JSON object with a name.", "", "{'name': 'Ann'}"), "invalid_json"),
+    ("markup", ("Write a Python function.", "", "def f(x)\n    return x"), "invalid_python"),
     ("copying", ("Sort them.", "a, b", "a, b"), "output_equals_input"),
     ("repetition", ("Plan it.", "", "Walk the dog.\nEat a meal.\nEat a meal.\nWalk the dog."), "repeated_lines"),
     (
