@@ -142,9 +142,10 @@ def batch_line(found: Forecast, recipe: Recipe, outcome: Outcome) -> str:
     if fewer < middle:
         line += f". A new run with window: {wider} takes {fewer}; its prompts draw on older samples"
     if middle != (calm := waves(found.slots[0], recipe.window, steps)):
+        now = min(room(progress.slots), recipe.window)
         line += (
-            f". The budget makes waves smaller: {min(room(progress.slots), recipe.window)} slots fit at once now, fewer as it is spent; "
-            f"without one it would be {calm}"
+            f". The budget makes waves smaller: {now} slots fit at once now, fewer as it is spent; without one "
+            f"it would be {calm}"
         )
     return line
 
