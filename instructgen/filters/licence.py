@@ -61,6 +61,14 @@ def strictest(licences: Iterable[str]) -> str:
     return max(named, key=lambda each: ORDER.index(licence_class(each)), default="unknown")
 
 
+def licence_of(sample: Sample) -> str:
+    """Return the sample's own licence: its provenance's, else that of a column `license` or `licence`; "" for none."""
+    given = sample.extra.get("provenance")
+    places = (sample.extra, given if isinstance(given, dict) else {})
+    named = [place[key] for place in places for key in ("license", "licence") if isinstance(place.get(key), str)]
+    return sample.provenance.licence or next((str(name) for name in named if name), "")
+
+
 def conflict(sample: Sample, declared: str, *, commercial: bool) -> str:
     """Return why a sample may not go into an export under a licence, or "".
 
@@ -69,7 +77,7 @@ def conflict(sample: Sample, declared: str, *, commercial: bool) -> str:
     fit under a freer licence.
     Example: conflict(row of cc-by-nc-4.0, "mit", commercial=True) -> "its licence cc-by-nc-4.0 forbids commercial use"
     """
-    own, terms = sample.provenance.licence or declared or "unknown", sample.provenance.terms
+    own, terms = licence_of(sample) or declared or "unknown", sample.provenance.terms
     kind, wanted = licence_class(own), licence_class(declared)
     if kind == "no_derivatives":
         return f"its licence {own} allows no derived works"

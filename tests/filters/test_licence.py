@@ -85,3 +85,13 @@ def test_the_filter_drops_what_does_not_fit():
 
     assert (verdict.reason, verdict.evidence["licence"]) == ("licence_conflict", "cc-by-nc-4.0")
     assert Licence(declared="mit").check(row("mit")) is None
+
+
+@pytest.mark.parametrize(
+    "row", [{"license": "cc-by-nc-4.0"}, {"licence": "cc-by-nc-4.0"}, {"provenance": {"licence": "cc-by-nc-4.0"}}]
+)
+def test_a_licence_in_a_column_of_an_ordinary_file_counts(row):
+    """Files of others name the licence in a column of their own."""
+    sample = Sample.single("Name a colour.", output="Red.").model_copy(update={"extra": row})
+
+    assert "forbids commercial use" in conflict(sample, "mit", commercial=True)
