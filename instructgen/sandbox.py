@@ -6,8 +6,8 @@ With bubblewrap (`bwrap`), the code gets its own user, pid, network, ipc and mou
 a loopback of its own, /usr and the interpreter read-only, an empty home and a small /tmp that vanish with it. What
 is watched from outside: wall time of the whole tree, the memory of all its processes together, their number (which
 the kernel limits too). Started by root, the code runs as a user of its own that owns nothing.
-What is not covered: memory that code holds in `memfd` files or in a tmpfs that it mounts in a user namespace of its own,
-bugs of the kernel, CPU time taken from others while it runs, and what can be read in /usr.
+What is not covered: memory that code holds in `memfd` files or in a tmpfs that it mounts in a user namespace of its
+own, bugs of the kernel, CPU time taken from others while it runs, and what can be read in /usr.
 Without bubblewrap the code is refused, unless the user has said `unsafe`: then only the limits hold, the code sees
 the network and every file that the user sees.
 """
