@@ -14,14 +14,18 @@ import argparse
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 import orjson
 
 from benchmarks.fixed_server import ANSWER, fixed_server
 from instructgen.records import Params, Request, Turn
+from instructgen.store import Store
+from instructgen.teachers import Connection
 from instructgen.teachers.openai import OpenAITeacher
 
 PROMPT = "Come up with a task that a language model could be given, unlike these: " + "sort the list; " * 60
@@ -54,16 +58,22 @@ async def bare(url: str, _concurrency: int) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def ours(url: str, concurrency: int) -> AsyncIterator[Ask]:
-    """The openai teacher as the engine uses it: hash, limits, retries, validation."""
+    """The openai teacher as the engine uses it: hash, limits, retries, validation, and the store on disk."""
     teacher = OpenAITeacher(model="bench", base_url=url, concurrency=concurrency)
     async with teacher.connect() as connection:
+        with TemporaryDirectory() as folder, closing(Store(Path(folder, "completions.db"))) as store:
+            yield _stored(connection, store)
 
-        async def ask(number: int) -> str:
-            turns = (Turn(role="user", content=PROMPT),)
-            request = Request(messages=turns, params=Params(max_tokens=200, seed=number), model="bench")
-            return (await connection.complete(request)).text
 
-        yield ask
+def _stored(connection: Connection, store: Store) -> Ask:
+    async def ask(number: int) -> str:
+        turns = (Turn(role="user", content=PROMPT),)
+        request = Request(messages=turns, params=Params(max_tokens=200, seed=number), model="bench")
+        completion = await connection.complete(request)
+        await store.put(request.hash, request, completion)
+        return completion.text
+
+    return ask
 
 
 @asynccontextmanager
