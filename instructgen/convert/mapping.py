@@ -131,7 +131,7 @@ class Mapping:
 
     def batch(self, rows: Sequence[dict[str, Any]], positions: Sequence[int | None]) -> Batch:
         """Return rows in roles as columns."""
-        columns = {role: [row[role] for row in rows] for role in self.pack.fields if role in (rows[0] if rows else {})}
+        columns = {role: [row[role] for row in rows] for role in self.pack.fields if not rows or role in rows[0]}
         known = [position for position in positions if position is not None]
         return Batch(len(rows), columns, known if self._label is not None else None)
 
