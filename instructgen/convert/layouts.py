@@ -31,6 +31,8 @@ class Layout:
     """Names of the classes that the numbers of a label column without names stand for."""
     marks: tuple[str, ...] = field(default=())
     """Further columns by which the layout is known."""
+    first: int = 0
+    """The number that a label gives to the first of a row's own choices."""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -39,9 +41,11 @@ class Layout:
         return frozenset(used | set(self.marks))
 
 
-def _layout(name: str, task: str, roles: str, names: tuple[str, ...] | None = None, marks: str = "") -> Layout:
+def _layout(
+    name: str, task: str, roles: str, names: tuple[str, ...] | None = None, marks: str = "", first: int = 0
+) -> Layout:
     pairs = dict(part.split("=", 1) for part in roles.split())
-    return Layout(name, task, pairs, names, tuple(marks.split()))
+    return Layout(name, task, pairs, names, tuple(marks.split()), first)
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -70,7 +74,9 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout("cosmos_qa", "mcq", "question=question choices=answer0+answer1+answer2+answer3 label=label "
             "context=context"),
     _layout("letters", "mcq", "question=question choices=A+B+C+D label=answer"),
-    _layout("social_i_qa", "mcq", "question=question choices=answerA+answerB+answerC label=label context=context"),
+    _layout("social_i_qa", "mcq", "question=question choices=answerA+answerB+answerC label=label context=context",
+            first=1),
+    _layout("winogrande", "mcq", "question=sentence choices=option1+option2 label=answer", first=1),
     _layout("squad", "extractive_qa", "context=context question=question answers=answers.text"),
     _layout("adversarial_qa", "extractive_qa", "context=context question=question answers=answers.text title=title"),
     _layout("trivia_qa", "open_qa", "question=question answers=answer.aliases", marks="question_id"),

@@ -40,6 +40,8 @@ class Mapping:
     why: dict[str, str] = field(default_factory=dict)
     """Role -> how it was found, for people."""
     tag_names: tuple[str, ...] | None = None
+    first: int = 0
+    """The number of the first of a row's own choices, where a label is a number."""
 
     def __post_init__(self) -> None:
         self._readers: dict[str, Reader] = {role: at(path, self.tag_names) for role, path in self.roles.items()}
@@ -122,12 +124,25 @@ class Mapping:
             raise self._lacking(self._label or "", row)
         word = spelled(value)
         if self.labels is None:
-            return _gold(word, made[self._own or ""], _names_of(row, self.roles[self._own or ""]))
+            return self._own_position(value, row)
         if word in self.values:
             return self.values[word]
         if word.lower() in UNLABELLED:
             raise Unrenderable("unlabelled", f"{path} is {value!r}")
         raise Unrenderable("label_unknown", f"{path} is {value!r}, known are {sorted(self.values)[:20]}")
+
+    def _own_position(self, value: Any, row: AnyMapping[str, Any]) -> int:
+        """Return the position of the right one among a row's own choices; those that are null do not count."""
+        path, said = self.roles[self._own or ""], self.roles[self._label or ""]
+        choices = _with_nulls(self._readers[self._own or ""](row))
+        parts = path.split("+")
+        if said in parts and len(parts) > 1:
+            position = parts.index(said)
+        else:
+            position = _gold(value, choices, _names_of(row, path), self.first)
+        if not choices[position]:
+            raise Unrenderable("null_field", f"the right choice, number {position + 1} of {path}, is null or empty")
+        return position - choices[:position].count(None)
 
     def batch(self, rows: Sequence[dict[str, Any]], positions: Sequence[int | None]) -> Batch:
         """Return rows in roles as columns."""
@@ -185,19 +200,62 @@ def _names_of(row: AnyMapping[str, Any], path: str) -> list[str]:
     return path.split("+") if "+" in path else []
 
 
-def _gold(word: str, choices: Sequence[str], names: Sequence[str]) -> int:
-    """Return which of a row's choices is right: said by its words, its name, a letter, or a position from 0."""
+def _with_nulls(value: Any) -> list[str | None]:
+    """Return a row's choices at their places, those that are null too."""
+    parts = value["text"] if isinstance(value, AnyMapping) else value
+    parts = [part.get("text") if isinstance(part, AnyMapping) else part for part in parts]
+    return [None if part is None else str(part).strip() for part in parts]
+
+
+def _gold(value: Any, choices: Sequence[str | None], names: Sequence[str], first: int = 0) -> int:
+    """Return which of a row's choices is right: said by its name, its words, a letter, or a position.
+
+    A number that is not written as text is never words: 1 of ["4", "0", "1"] is "0". `first` counts from 0 or 1.
+    """
+    word = spelled(value)
     if not word or word == "-1":
         raise Unrenderable("unlabelled", f"the right choice is {word!r}")
     if word in names:
         return list(names).index(word)
-    if choices.count(word) == 1:
+    by_position = word.isdecimal() and (first > 0 or not isinstance(value, str))
+    if not by_position and choices.count(word) == 1:
         return list(choices).index(word)
-    if len(word) == 1 and word.isalpha() and ord(word.upper()) - 65 < len(choices):
+    if len(word) == 1 and word.isascii() and word.isalpha() and ord(word.upper()) - 65 < len(choices):
         return ord(word.upper()) - 65
-    if word.isdecimal() and int(word) < len(choices):
-        return int(word)
+    if word.isdecimal() and 0 <= int(word) - first < len(choices):
+        return int(word) - first
     raise Unrenderable("label_unknown", f"{word!r} is none of {list(choices)[:10]}")
+
+
+def _first_number(mapping: Mapping, rows: Sequence[AnyMapping[str, Any]], layout: Layout | None) -> int:
+    """Return from where numbers count choices: as the layout says, or else 0.
+
+    Raises: DataError for labels 1 to n that no layout speaks of: whether they count from 1 is not guessed.
+    """
+    label, own = mapping.pack.label_field or "", mapping.pack.choices_field or ""
+    if label not in mapping.roles or own not in mapping.roles:
+        return 0
+    said, path = mapping.roles[label], mapping.roles[own]
+    if layout is not None and (layout.roles.get(label), layout.roles.get(own)) == (said, path):
+        return layout.first
+    if said in path.split("+"):
+        return 0
+    from_one = False
+    for row in rows:
+        word, value = spelled(at(said)(row)), at(path)(row)
+        if word.lower() in UNLABELLED or not (
+            isinstance(value, list) or (isinstance(value, AnyMapping) and "text" in value)
+        ):
+            continue
+        choices = _with_nulls(value)
+        if not word.isdecimal() or int(word) == 0 or word in _names_of(row, path) or int(word) > len(choices):
+            return 0
+        from_one = from_one or (int(word) == len(choices) and word not in choices)
+    if from_one:
+        raise DataError(f"column {said!r} holds numbers from 1 to the number of choices, never 0; whether they count "
+                        "from 1 cannot be told. Write letters (A, B, ...) or the words of the right choice "
+                        "instead")  # fmt: skip
+    return 0
 
 
 def choose(
@@ -230,6 +288,7 @@ def choose(
     roles = {role: roles[role] for role in pack.fields if role in roles}
     mapping = Mapping(pack, roles, why=why, tag_names=_tags(roles, class_names or {}, labels))
     name_classes(mapping, rows, layout, class_names or {}, labels)
+    mapping.first = _first_number(mapping, rows, layout)
     return mapping
 
 

@@ -1,9 +1,13 @@
 """Rows in roles: chunks without a readable row, and which of a row's own choices is right."""
 
+import pytest
+
 from instructgen.convert.bank import find_pack
 from instructgen.convert.conversion import Conversion, Options
+from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.mapping import choose
 from instructgen.convert.sources import open_source
+from instructgen.errors import DataError
 from instructgen.records import Rejection
 
 
@@ -16,3 +20,52 @@ def test_a_chunk_of_which_no_row_can_be_read_is_all_rejections(tmp_path):
     made = [one for _, one in Conversion(source, mapping, Options()).run()]
     assert sum(isinstance(one, Rejection) for one in made) == 1000
     assert len(made) == 2000
+
+
+LETTERS = {"question": "question", "choices": "A+B+C+D", "label": "answer"}
+
+
+def of_letters(answer, *choices):
+    """Return a row of the columns A to D."""
+    return {"question": "Q", **dict(zip("ABCD", choices, strict=True)), "answer": answer}
+
+
+def gold(row, given=None):
+    """Return the right choice of a row."""
+    made, position = choose(find_pack("mcq"), list(row), [row], given).take(row)
+    assert made["choices"][position] == made["label"]
+    return made["label"]
+
+
+@pytest.mark.parametrize(
+    ("row", "given", "right"),
+    [
+        ({"question": "Q", "choices": ["4", "0", "1", "3"], "answer": 1}, None, "0"),
+        ({"question": "Q", "choices": ["4", "0", "1", "3"], "answer": 1.0}, None, "0"),
+        ({"question": "Q", "choices": ["4", "0", "1", "3"], "answer": "1"}, None, "1"),
+        ({"question": "Q", "choices": {"label": ["1", "2"], "text": ["x", "y"]}, "answerKey": "2"}, None, "y"),
+        (of_letters("C", "red", None, "blue", "green"), LETTERS, "blue"),
+        (of_letters("D", "red", None, "blue", "green"), LETTERS, "green"),
+        (of_letters(3, "red", None, "blue", "green"), LETTERS, "green"),
+        ({"context": "c", "question": "Q", "answerA": "3", "answerB": "y", "answerC": "z", "label": "3"}, None, "z"),
+        ({"sentence": "The _", "option1": "x", "option2": "y", "answer": "1"}, None, "x"),
+        ({"q": "Q", "a": 3, "b": 0, "c": 1}, {"question": "q", "choices": "a+b+c", "label": "c"}, "1"),
+    ],
+)
+def test_the_right_choice_is_the_one_that_is_meant(row, given, right):
+    """Numbers are positions, from 1 where the layout says so; words and letters keep their places beside nulls."""
+    assert gold(row, given) == right
+
+
+def test_a_right_choice_that_is_null_is_a_reason():
+    """Never another choice in its place."""
+    with pytest.raises(Unrenderable, match="number 2") as found:
+        gold(of_letters("B", "red", None, "blue", "green"), LETTERS)
+    assert found.value.reason == "null_field"
+
+
+def test_whether_unknown_columns_count_from_one_is_not_guessed():
+    """1 and 2 of two choices."""
+    rows = [{"q": "Q", "one": "x", "two": "y", "answer": answer} for answer in ("1", "2")]
+    with pytest.raises(DataError, match="from 1"):
+        choose(find_pack("mcq"), list(rows[0]), rows, {"question": "q", "choices": "one+two"})
