@@ -98,7 +98,7 @@ def check_options(formats: Sequence[Format], options: Options) -> None:
     if twice:
         raise ExportError(f"format {twice[0]!r} is asked for twice")
     for split, share in options.splits.items():
-        if not re.fullmatch(r"\w+", split) or split == "train":
+        if not re.fullmatch(r"\w+", split) or split.lower() in ("train", "all"):  # "all" means every split
             raise ExportError(f"splits: {split!r} is no name for a split beside train; letters, digits, _ (e.g. test)")
         if not 0 < share < 1:
             raise ExportError(f"splits: {split}={share} is no share; expected a number between 0 and 1, e.g. test=0.05")

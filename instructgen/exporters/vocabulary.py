@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from typing import Any
 
 _LICENCES = """
-afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-
-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0
-cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-
-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m ecl-2.0 epl-1.0 epl-2.0 etalab-2.0
+afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc
+cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0
+cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0
+cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m ecl-2.0 epl-1.0 epl-2.0 etalab-2.0
 eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 lgpl-lr llama2 llama3 llama3.1
 llama3.2 llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl mulan-psl-2.0 ncsa odbl odc-by ofl-1.1 openrail osl-3.0
 pddl postgresql unknown unlicense wtfpl zlib
@@ -37,10 +37,10 @@ LANGUAGES = frozenset(_LANGUAGES.split())
 _TASKS = """
 text-classification token-classification table-question-answering question-answering zero-shot-classification
 translation summarization feature-extraction text-generation fill-mask sentence-similarity text-to-speech
-text-to-audio automatic-speech-recognition audio-to-audio audio-classification audio-text-to-text voice-
-activity-detection depth-estimation image-classification object-detection image-segmentation text-to-image
-image-to-text image-to-image image-to-video unconditional-image-generation video-classification reinforcement-
-learning robotics tabular-classification tabular-regression tabular-to-text table-to-text multiple-choice
+text-to-audio automatic-speech-recognition audio-to-audio audio-classification audio-text-to-text
+voice-activity-detection depth-estimation image-classification object-detection image-segmentation text-to-image
+image-to-text image-to-image image-to-video unconditional-image-generation video-classification
+reinforcement-learning robotics tabular-classification tabular-regression tabular-to-text table-to-text multiple-choice
 text-ranking text-retrieval time-series-forecasting text-to-video image-text-to-text visual-question-answering
 document-question-answering zero-shot-image-classification graph-ml mask-generation zero-shot-object-detection
 text-to-3d image-to-3d image-feature-extraction video-text-to-text other

@@ -251,3 +251,13 @@ def test_croissant_describes_the_files(tmp_path):
     text = (tmp_path / "croissant.json").read_text()
     ids = re.findall(r'"@type": "cr:\w+",\s+"@id": "([^"]+)"', text)
     assert len(ids) == len(set(ids)) > 8
+
+
+def test_no_word_of_the_hub_is_broken():
+    """Ids are whole: none ends in a hyphen or begins in the middle, and common ones are there."""
+    from instructgen.exporters import vocabulary
+
+    words = vocabulary.LICENCES | vocabulary.TASKS
+
+    assert not [word for word in words if word.endswith("-") or word.startswith(("by-", "permissive-", "activity-"))]
+    assert {"cc-by-2.0", "cdla-permissive-1.0", "voice-activity-detection", "reinforcement-learning"} <= words
