@@ -76,6 +76,8 @@ def export(
             _kept(given.light, unreadable), chosen, into, options, _facts(given.path, run=given.is_run)
         )
         _tell(done, unreadable)
+        if given.is_run:
+            _tell_unfinished(given.path, done.samples)
         typer.echo(done.model_dump_json(indent=2) if as_json else str(into))
 
 
@@ -168,6 +170,17 @@ def _kept(made: Iterable[Single | Sample | Rejection], unreadable: Counter[str])
         unreadable[one.reason] += 1
         if unreadable[one.reason] == 1:
             say(f"row {one.evidence.get('row')}: {one.evidence.get('detail')}")
+
+
+def _tell_unfinished(path: Path, samples: int) -> None:
+    """Say when a run's dataset is smaller than the target that it is to reach."""
+    from instructgen.run import Run
+
+    target = Run(path).target
+    if samples < target:
+        say(
+            f"{path} is not finished: {samples:,} of {target:,} samples; go on with: instructgen generate --into {path}"
+        )
 
 
 def _tell(done: Exported, unreadable: Counter[str]) -> None:

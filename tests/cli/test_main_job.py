@@ -50,6 +50,18 @@ def test_a_run_goes_on_without_naming_its_recipe(practice, tmp_path):
     assert len(list(Run(into).samples())) == 70
 
 
+def test_an_unfinished_run_is_said_to_be_so_at_export(practice, tmp_path):
+    """A dataset smaller than its run's target never passes for a finished one."""
+    import shutil
+
+    into = tmp_path / "copy"
+    shutil.copytree(practice, into)
+    run("generate", "practice.yaml", "--into", into, "--target", 5_000, "--offline", code=1)
+
+    assert "is not finished" in run("export", into, "--into", tmp_path / "dataset").output
+    assert "is not finished" not in run("export", practice, "--into", tmp_path / "finished").output
+
+
 def test_verbose_writes_a_log_into_the_run(tmp_path):
     """-v leaves run.log beside the other files; without it there is none."""
     for name, flags in (("quiet", []), ("loud", ["-v"])):
