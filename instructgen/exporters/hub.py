@@ -293,7 +293,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-class _Again(Exception):  # noqa: N818 - never leaves this module
+class _Again(HubError):  # noqa: N818 - where nothing tries again, its message is for the user
     """The Hub's answer is one that passes."""
 
 
@@ -301,7 +301,12 @@ class _Again(Exception):  # noqa: N818 - never leaves this module
 def _explained(repo: str, endpoint: str, tag: str = "") -> Iterator[None]:
     """Turn the client's errors into one message each, or into `_Again`."""
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         yield
@@ -323,7 +328,12 @@ def _explained(repo: str, endpoint: str, tag: str = "") -> Iterator[None]:
         if "YAML" in str(error) or "metadata" in str(error):
             raise HubError(f"{repo}: the Hub refuses the card: {' '.join(str(error).split())}") from error
         raise
-    except (httpx2.HTTPError, ConnectionError, RuntimeError) as error:  # hf_xet reports its own as RuntimeError
+    except (
+        httpx2.HTTPError,
+        LocalEntryNotFoundError,
+        ConnectionError,
+        RuntimeError,
+    ) as error:  # hf_xet reports its own as RuntimeError
         raise _Again(f"no answer from {endpoint}: {error or type(error).__name__}") from error
 
 

@@ -375,3 +375,24 @@ def test_help_is_light():
     from instructgen.cli import app
 
     assert CliRunner().invoke(app, ["push", "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["push", "{folder}", "ann/first", "--dry-run"], ["pull", "ann/first", "--into", "{new}"]]
+)
+def test_no_hub_is_one_message(tmp_path, words):
+    """Where nobody listens, every command says so in one line with exit 1."""
+    from typer.testing import CliRunner
+
+    from instructgen.cli import app
+    from instructgen.exporters.folder import export
+    from instructgen.formats.alpaca import Alpaca
+    from instructgen.records import Sample
+
+    export([Sample.single("Name a colour.", output="Red.")], [Alpaca()], tmp_path / "data")
+    given = [word.format(folder=tmp_path / "data", new=tmp_path / "new") for word in words]
+    done = CliRunner().invoke(app, [*given, "--endpoint", "http://127.0.0.1:9", "--token", "hf_any"])
+
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert "no answer from http://127.0.0.1:9" in done.output
