@@ -60,7 +60,9 @@ def test_commands_in_the_readme_run(tmp_path):
 def test_python_in_the_readme_runs(tmp_path, monkeypatch):
     """Every ```python block, in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    for block in blocks("python"):
+    found = blocks("python")
+    assert found, "no block was found: the pattern is wrong"
+    for block in found:
         exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
 
