@@ -310,6 +310,18 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 
 
+def append_line(path: Path, value: Any) -> None:
+    """Append one line of JSON, on disk when this returns; a torn line before it is not gone on with. Raises: OSError."""
+    with path.open("ab+") as file:
+        torn = b""
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            torn = b"" if file.read(1) == b"\n" else b"\n"
+        file.write(torn + dumps(value) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def describe(error: OSError) -> str:
     """Say what an operating-system error means for the user."""
     hints = {errno.ENOSPC: "; free some space, then run the same command again",

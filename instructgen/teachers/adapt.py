@@ -3,17 +3,19 @@
     400 {"error": {"param": "max_tokens", "message": "Unsupported parameter. Use 'max_completion_tokens' instead."}}
     400 {"error": {"param": "temperature", "message": "Unsupported value. Only the default (1) is supported."}}
 
-The request's hash is of what the flow asked; none of this enters it.
+The request's hash is of what the flow asked; none of this enters it. A run keeps its lessons (`learnt`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Any
 
 import orjson
 
 from instructgen.records import Completion, Request
+from instructgen.teachers.learnt import Learnt, Lessons
 from instructgen.teachers.tokens import SCHEMA_WORDS
 from instructgen.teachers.wire import Complaint, body_of
 
@@ -49,11 +51,12 @@ _REFUSING_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unkn
 class Adaptation:
     """The shape that one model at one endpoint takes."""
 
-    def __init__(self, model: str, limit_name: str) -> None:
+    def __init__(self, model: str, limit_name: str, lessons: Lessons | None = None) -> None:
         self._model = model
-        self._limit_name = limit_name
+        self._lessons = lessons or Learnt().of("", model)
+        self._limit_name = self._lessons.limit or limit_name
         self._respelled = False
-        self.dropped: set[str] = set()
+        self.dropped = self._lessons.without
         self._unshaped = 0
 
     def body(self, request: Request) -> bytes:
@@ -82,14 +85,25 @@ class Adaptation:
                 return self._respell(name)
             if name in self.dropped:
                 return ""
-            self.dropped.add(name)
+            self._lessons.leave_out(name)
             ours = "; we cut the answers at it ourselves" if name == "stop" else ""
             return f"does not take {name!r} ({complaint.message}); left out from now on{ours}"
         return None
 
+    def known(self, complaint: Complaint, body: bytes) -> bool:
+        """Say whether a complaint is about what is left out or respelled by now: one about an older body than this."""
+        sent: dict[str, Any] = orjson.loads(body)
+        gone = {*self.dropped, _SPELLINGS[self._limit_name] if self._lessons.limit else ""}.difference(sent)
+        if "response_format" in gone and _ABOUT_FORMAT.search(f"{complaint.param} {complaint.message}"):
+            return True
+        if not (_REFUSING.search(complaint.message) or complaint.code in _REFUSING_CODES):
+            return False
+        return any(name in gone for name in self._named(complaint, {*gone, *sent})[:1])
+
     def _without_format(self, why: str) -> str:
         known = "response_format" in self.dropped
-        self.dropped.add("response_format")
+        if not known:
+            self._lessons.leave_out("response_format")
         return "" if known else f"takes no 'response_format' ({why}); the prompt says the schema from now on"
 
     def _respell(self, name: str) -> str | None:
@@ -99,9 +113,10 @@ class Adaptation:
             return None
         self._respelled = True
         self._limit_name = _SPELLINGS[name]
+        self._lessons.call_limit(self._limit_name)
         return f"takes {self._limit_name!r} in place of {name!r}"
 
-    def _named(self, complaint: Complaint, sent: dict[str, Any]) -> list[str]:
+    def _named(self, complaint: Complaint, sent: Container[str]) -> list[str]:
         """The parameters of ours that the complaint names: the one in `param`, else the first in its words."""
         present = [name for name in (*_SPELLINGS, *OPTIONAL) if name in sent]
         if complaint.param:

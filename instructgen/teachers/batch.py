@@ -27,6 +27,7 @@ from instructgen.teachers.batch_api import ENDED, BatchApi, open_api
 from instructgen.teachers.batch_log import BatchLog, Sent
 from instructgen.teachers.endpoint import OpenAIConnection
 from instructgen.teachers.http import Http, Reply
+from instructgen.teachers.learnt import Learnt
 from instructgen.teachers.retry import RETRIED
 
 if TYPE_CHECKING:
@@ -77,11 +78,12 @@ class BatchTransport(Http):
         request = _asking.get()
         reply = None
         for _ in range(MOST_SENDINGS):
-            batch = self._newest(request) or await self._send(request, url.path, body)
+            found = self._newest(request)
+            batch = found or await self._send(request, url.path, body)
             self._asked.add((batch.key, request))
             reply = (await self._ended(batch)).pop(request, None)
             if reply is not None and reply.status not in RETRIED:
-                return reply
+                return reply._replace(earlier=found is not None)
         said = (
             f"the last one with HTTP {reply.status}: {reply.body[:200]!r}" if reply else "the last one without a word"
         )
@@ -234,9 +236,11 @@ class BatchConnection:
 
     places = PLACES
 
-    def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, transport: BatchTransport) -> None:
+    def __init__(
+        self, teacher: OpenAITeacher, endpoint: Endpoint, transport: BatchTransport, learnt: Learnt
+    ) -> None:
         unlimited = {"concurrency": PLACES, "most_concurrency": None, "endpoints": ()}
-        self._inner = OpenAIConnection(teacher.model_copy(update=unlimited), endpoint, transport)
+        self._inner = OpenAIConnection(teacher.model_copy(update=unlimited), endpoint, transport, learnt=learnt)
         self._transport = transport
 
     @property
@@ -273,7 +277,7 @@ async def open_batches(
             api, sent, gather=teacher.gather_seconds, poll=teacher.poll_seconds, size=teacher.batch_size
         )
         try:
-            yield BatchConnection(teacher, endpoint, transport)
+            yield BatchConnection(teacher, endpoint, transport, Learnt(sitting.folder))
         finally:
             await transport.close()
 

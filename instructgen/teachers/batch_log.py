@@ -12,13 +12,12 @@ have or not; its key stands in the batch's metadata, so it can be looked for.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from instructgen.errors import RunError
-from instructgen.files import describe, dumps, loads
+from instructgen.files import append_line, describe, loads
 
 NAME = "batches.jsonl"
 
@@ -90,10 +89,7 @@ class BatchLog:
             return
         path = self.folder / NAME
         try:
-            with path.open("ab") as file:
-                file.write(dumps(line) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(path, line)
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {describe(error)}") from error
 

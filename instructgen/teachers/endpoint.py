@@ -15,6 +15,7 @@ from instructgen.errors import TeacherAuthError, TeacherError, TeacherRateError,
 from instructgen.errors import TeacherRefusedError as Refused
 from instructgen.records import Completion, Request, Usage
 from instructgen.teachers.http import Http
+from instructgen.teachers.learnt import Learnt
 from instructgen.teachers.ledger import Ledger
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.retry import backoff
@@ -38,7 +39,12 @@ class OpenAIConnection:
     """
 
     def __init__(
-        self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, others: Sequence[tuple[Endpoint, Http]] = ()
+        self,
+        teacher: OpenAITeacher,
+        endpoint: Endpoint,
+        http: Http,
+        others: Sequence[tuple[Endpoint, Http]] = (),
+        learnt: Learnt | None = None,
     ) -> None:
         self.ledger = Ledger()
         self._deadline = teacher.deadline
@@ -47,7 +53,8 @@ class OpenAIConnection:
         self._most_asleep = teacher.places
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
         self._routes = [
-            Route(teacher, each, its_http, self.ledger, self._rng) for each, its_http in [(endpoint, http), *others]
+            Route(teacher, each, its_http, self.ledger, self._rng, learnt or Learnt())
+            for each, its_http in [(endpoint, http), *others]
         ]
         for route in self._routes:
             route.alone = len(self._routes) == 1

@@ -27,6 +27,8 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    earlier: bool = False
+    """True when it answers what an earlier sitting sent, perhaps in another shape than would be sent now."""
 
 
 class Broken(Exception):  # noqa: N818 - what happened; the connection turns it into an error of ours

@@ -206,7 +206,7 @@ class OpenAITeacher(Teacher):
             batches.note(online=True)
         for sent in batches.open:
             log.warning("batch %s is still open: what is asked online meanwhile is paid twice", sent.batch)
-        return self.connect()
+        return self._connect(sitting.folder)
 
     @asynccontextmanager
     async def _connect_batch(self, sitting: Sitting) -> AsyncIterator[Connection]:
@@ -221,9 +221,10 @@ class OpenAITeacher(Teacher):
         return self._connect()
 
     @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[Connection]:
+    async def _connect(self, folder: Path | None = None) -> AsyncIterator[Connection]:
         from instructgen.teachers.endpoint import OpenAIConnection
         from instructgen.teachers.http import open_http
+        from instructgen.teachers.learnt import Learnt
 
         tls = self._tls()
         async with AsyncExitStack() as open_ones:
@@ -233,7 +234,7 @@ class OpenAITeacher(Teacher):
                 session = open_http(endpoint.headers, timeout=self.timeout, proxy=endpoint.proxy, tls=tls)
                 routes.append((endpoint, await open_ones.enter_async_context(session)))
             (first, http), *others = routes
-            yield OpenAIConnection(self, first, http, others)
+            yield OpenAIConnection(self, first, http, others, Learnt(folder))
 
     def _tls(self) -> SSLContext | bool:
         from instructgen.teachers.http import tls_context

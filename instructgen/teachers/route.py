@@ -40,6 +40,7 @@ from instructgen.teachers.wire import (
 )
 
 if TYPE_CHECKING:
+    from instructgen.teachers.learnt import Learnt
     from instructgen.teachers.ledger import Ledger
     from instructgen.teachers.openai import OpenAITeacher
 
@@ -113,7 +114,9 @@ GONE = Trouble("the run was left before this request was sent", TeacherTransport
 class Route:
     """One endpoint and key of a teacher, with its limits, its health and what its model does not take."""
 
-    def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, ledger: Ledger, rng: Random) -> None:
+    def __init__(
+        self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, ledger: Ledger, rng: Random, learnt: Learnt
+    ) -> None:
         self.endpoint = endpoint
         self.places = Places(teacher.concurrency, teacher.places_each)
         self.breaker = Breaker()
@@ -132,7 +135,7 @@ class Route:
         self._deadline = teacher.deadline
         self._urls = {"chat": URL(joined(endpoint.url, CHAT_PATH)), "text": URL(joined(endpoint.url, TEXT_PATH))}
         limit_name = "max_completion_tokens" if host_of(endpoint.url) == OPENAI_HOST else "max_tokens"
-        self._shape = Adaptation(model, limit_name)
+        self._shape = Adaptation(model, limit_name, learnt.of(shown_url(endpoint.url), model))
         self._longest = UNSTATED_OUTPUT
 
     async def ask(self, request: Request, key: str) -> Outcome:
@@ -268,7 +271,11 @@ class Route:
             self._ledger.refused += 1
             usage = Usage(requests=1)
             return Completion(request=key, finish="refused", refusal=refusal, message=complaint.message, usage=usage)
-        lesson = self._shape.learn(complaint, body) if status in (400, 422, 501) else None
+        adaptable = status in (400, 422, 501)
+        if adaptable and reply.earlier and self._shape.known(complaint, body):  # what is sent now is another body
+            self._ledger.adapted += 1
+            return None
+        lesson = self._shape.learn(complaint, body) if adaptable else None
         if lesson is not None and self._shape.body(request) != body:
             self._ledger.adapted += 1
             if lesson:

@@ -106,6 +106,41 @@ def test_only_what_came_back_without_an_answer_is_sent_again(online, faults, sen
         assert sum(map(len, server.batches.sent)) < 20 * sendings
 
 
+def test_a_refused_parameter_costs_one_wave_of_one_sitting(tmp_path, caplog):
+    """It is learnt, said, sent again in the same sitting, and kept for the next ones, which ask rightly at once."""
+    params = {"temperature": 0.5, "seed": 4}
+    faults = Faults(refused=("temperature", "max_tokens"))
+    with serve(faults=faults, extra=batches()) as server:
+        first = ask(teacher(server), [asked(n, **params) for n in range(5)], tmp_path)
+        assert [len(names) for names in server.batches.sent] == [5, 5, 5]
+        said = ["does not take 'temperature'", "takes 'max_completion_tokens' in place of"]
+        assert [caplog.text.count(words) for words in said] == [1, 1]
+        caplog.clear()
+        second = ask(teacher(server), [asked(n, **params) for n in range(5, 9)], tmp_path)
+        online = teacher(server).model_copy(update={"mode": "online"})
+        third = ask(online, [asked(9, **params)], tmp_path)
+
+        assert [len(names) for names in server.batches.sent] == [5, 5, 5, 4]
+        assert server.bill.requests == 1
+        assert all(reply.text for reply in first + second + third)
+        assert "temperature" not in caplog.text
+
+
+@pytest.mark.parametrize("style", ["openai", "vllm"])
+def test_a_wave_that_was_refused_while_nobody_looked_is_sent_again_in_the_shape_learnt_meanwhile(tmp_path, style):
+    """Left before the refusal came; another sitting's requests have taught the parameter by then."""
+    old, new = [asked(n, temperature=0.5) for n in range(4)], [asked(n, temperature=0.5) for n in range(4, 6)]
+    faults = BatchFaults(open=False)
+    with serve(faults=Faults(refused=("temperature",), refusal_style=style), extra=batches(faults)) as server:
+        assert texts(ask(teacher(server), old, tmp_path, leave_after=0.4)) == ["Waiting"] * 4
+        faults.open = True
+        assert all(reply.text for reply in ask(teacher(server), new, tmp_path))
+        assert all(reply.text for reply in ask(teacher(server), old, tmp_path))
+
+        assert [len(names) for names in server.batches.sent] == [4, 2, 2, 4]
+        assert set(server.batches.billed.values()) == {1}
+
+
 def test_an_outage_that_does_not_end_is_an_error_in_the_end():
     """After five batches without an answer."""
     with serve(extra=batches(BatchFaults(server_errors=dict.fromkeys(range(1, 9), 1.0)))) as server:

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from instructgen.errors import RunError
 from instructgen.records import Completion, Params, Request, Turn
 from instructgen.teachers.adapt import Adaptation
+from instructgen.teachers.learnt import NAME, Learnt
 from instructgen.teachers.wire import complaint_of
 
 ASKED = Request(
@@ -124,3 +126,28 @@ def test_one_answer_without_form_is_an_accident():
 def test_unsaid_parameters_are_not_sent():
     """None of our defaults replaces the endpoint's."""
     assert set(sent(Adaptation("m", "max_tokens"), Request(messages=ASKED.messages))) == {"model", "messages"}
+
+
+def test_lessons_are_kept_in_the_run_by_endpoint_and_model(tmp_path):
+    """And a line torn by a kill, or taken away, is learnt again; what comes after it is not lost with it."""
+    url = "http://127.0.0.1:9/v1"
+    shape = Adaptation("m", "max_tokens", Learnt(tmp_path).of(url, "m"))
+    assert refused(shape, "seed is not supported")
+    assert refused(shape, "Unsupported parameter", param="max_tokens")
+
+    again = Adaptation("m", "max_tokens", Learnt(tmp_path).of(url, "m"))
+    assert sent(again) == sent(shape)
+    assert sent(Adaptation("m", "max_tokens", Learnt(tmp_path).of(url, "other"))).keys() >= {"seed", "max_tokens"}
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes()[:-9])
+    torn = Adaptation("m", "max_tokens", Learnt(tmp_path).of(url, "m"))
+    assert sent(torn).keys() >= {"max_tokens"}
+    assert refused(torn, "Unsupported parameter", param="max_tokens")
+    assert sent(Adaptation("m", "max_tokens", Learnt(tmp_path).of(url, "m"))) == sent(shape)
+
+
+def test_a_lesson_that_cannot_be_written_is_an_error(tmp_path):
+    """A folder where the file should be."""
+    lessons = Learnt(tmp_path / "run").of("", "m")
+    with pytest.raises(RunError, match=r"learnt\.jsonl: cannot be written"):
+        refused(Adaptation("m", "max_tokens", lessons), "seed is not supported")
