@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from instructgen.records import (
 )
 from instructgen.run import Frozen, OpenRun
 from instructgen.screening import Candidate, Screening, candidate_of
+from instructgen.teachers.budget import NOTHING, Amount, Budget
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Progress:
     """How many times in a row a slot of this sitting waited for answers, at most; judges wait once each."""
     spent: Usage = field(default_factory=Usage)
     """What the budget counts: usage without answers copied from another run."""
+    paid: Amount = NOTHING
+    """That with its price, each answer's by how it was bought; 0 dollars where no price is known."""
 
 
 @dataclass
@@ -89,12 +92,12 @@ class Engine:
         purchases: Purchases,
         screening: Screening,
         *,
-        fits: Callable[[Usage, int, SlotBound], bool],
+        budget: Budget,
         pilot: int | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self.recipe, self._opened, self._purchases, self._screening = recipe, opened, purchases, screening
-        self._fits, self._watch, self._pilot = fits, watch, pilot
+        self._budget, self._watch, self._pilot = budget, watch, pilot
         self._recipe_hash = frozen.recipe_hash
         self._prompt_hashes: dict[str, str] = frozen.deciding["prompts"]
         self._pool = Pool(frozen.seeds)
@@ -171,7 +174,7 @@ class Engine:
             rate = sum(accepted for _, accepted in self._recent) / parsed if parsed else 0.0
             if rate < self.recipe.exhausted.below:
                 return "exhausted"
-        if not self._fits(progress.spent, 0, self.bound):
+        if not self._budget.fits(progress.paid, 0, self.bound):
             return "budget"
         return "pilot" if self._pilot is not None and progress.slots >= self._pilot else None
 
@@ -179,7 +182,7 @@ class Engine:
         closed = self.progress.slots
         if slot - self.recipe.window >= closed:
             return False
-        if not self._fits(self.progress.spent, slot - closed, self.bound):
+        if not self._budget.fits(self.progress.paid, slot - closed, self.bound):
             return False
         if self._pilot is not None and slot >= self._pilot:
             return False
@@ -311,9 +314,9 @@ class Engine:
         }
         lines = [candidate.line() for candidate in played.candidates]
         self._opened.log.append(lines, closed)
-        paid = [key for key in charged if key not in self._purchases.reused]
-        spent = sum((played.ledger.used[key][1] for key in paid), Usage())
-        self._count(slot, lines, closed, accepted, spent)
+        bought = {key: played.ledger.used[key][1] for key in charged if key not in self._purchases.reused}
+        by_batch = (bought[key] for key in self._purchases.by_batch.intersection(bought))
+        self._count(slot, lines, closed, accepted, sum(bought.values(), Usage()), sum(by_batch, Usage()))
         log.debug("slot %d closed: %d of %d accepted", slot, len(accepted), len(lines))
         self._watch(self.progress)
 
@@ -321,15 +324,20 @@ class Engine:
         accepted = [Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
         self._screening.restore(accepted)
         total = sum((Usage.model_validate(cost) for cost in slot.closed["usage"].values()), Usage())
-        for key in self._purchases.reused.intersection(slot.closed["charged"]):
-            stored = self._opened.store.get(key)
-            if stored is not None:
-                total -= stored.usage.model_copy(update={"requests": 1})
-        self._count(slot.number, slot.lines, slot.closed, accepted, total)
+        charged = set(slot.closed["charged"])
+        copied, by_batch = charged & self._purchases.reused, charged & self._purchases.by_batch
+        total -= self._stored_usage(copied)
+        share = total if by_batch == charged - copied else self._stored_usage(by_batch)
+        self._count(slot.number, slot.lines, slot.closed, accepted, total, share)
+
+    def _stored_usage(self, keys: Iterable[str]) -> Usage:
+        answers = filter(None, map(self._opened.store.get, keys))
+        return sum((answer.usage.model_copy(update={"requests": 1}) for answer in answers), Usage())
 
     def _count(
-        self, slot: int, lines: list[dict[str, Any]], closed: dict[str, Any], accepted: list[Sample], spent: Usage
-    ) -> None:
+        self, slot: int, lines: list[dict[str, Any]], closed: dict[str, Any], accepted: list[Sample], spent: Usage,
+        by_batch: Usage,
+    ) -> None:  # fmt: skip
         """Move on to the state after a closed slot."""
         for sample in accepted:
             self._pool.add(sample)
@@ -347,3 +355,4 @@ class Engine:
         for model, cost in closed["usage"].items():
             progress.usage[model] = progress.usage.get(model, Usage()) + Usage.model_validate(cost)
         progress.spent += spent
+        progress.paid = progress.paid.plus(self._budget.spent(spent, by_batch))

@@ -311,7 +311,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Append one line of JSON, on disk when this returns; a torn line before it is not gone on with. Raises: OSError."""
+    """Append one line of JSON, on disk when this returns; a torn line before it stays apart. Raises: OSError."""
     with path.open("ab+") as file:
         torn = b""
         if file.tell():

@@ -45,19 +45,23 @@ class Forecast(NamedTuple):
     """Accepted / parsed, 0..1."""
 
 
-def forecast(closed: Sequence[SlotCost], target: int, seconds: float | None, price: Price | None) -> Forecast | None:
+def forecast(
+    closed: Sequence[SlotCost], target: int, seconds: float | None, price: Price | None, paid: Decimal | None = None
+) -> Forecast | None:
     """Carry closed slots on to the target; `None` when nothing was accepted yet.
 
-    `seconds` is what the closed slots took together, if that is known.
+    `seconds` is what the closed slots took together, if that is known; `paid` what they cost, if not all at `price`.
     Example: 10 slots that accepted 2 each with 3 requests each, target 100 -> slots (50, 50, 50), requests (150, ...)
     """
     if not sum(slot.accepted for slot in closed):
         return None
+    if price is not None and paid is None:
+        paid = price.cost(_sum(closed))
     chance = Random(0)
-    draws = [_totals([closed[int(chance.random() * len(closed))] for _ in closed], closed, target, price)
+    draws = [_totals([closed[int(chance.random() * len(closed))] for _ in closed], closed, target, price, paid)
              for _ in range(DRAWS)]  # fmt: skip
     known = [draw for draw in draws if draw is not None]
-    mean = _totals(closed, closed, target, price)
+    mean = _totals(closed, closed, target, price, paid)
     if mean is None:
         return None
     spread = [sorted(draw[place] for draw in known) for place in range(len(mean))]
@@ -69,7 +73,7 @@ def forecast(closed: Sequence[SlotCost], target: int, seconds: float | None, pri
 
 
 def _totals(
-    drawn: Sequence[SlotCost], closed: Sequence[SlotCost], target: int, price: Price | None
+    drawn: Sequence[SlotCost], closed: Sequence[SlotCost], target: int, price: Price | None, paid: Decimal | None
 ) -> tuple[float, ...] | None:
     """Return slots, requests, tokens, dollars and acceptance of the whole run if all further slots are like `drawn`."""
     accepted = sum(slot.accepted for slot in drawn)
@@ -79,7 +83,7 @@ def _totals(
     more = left / (accepted / len(drawn))  # slots still to come
     spent, drawn_usage = _sum(closed), _sum(drawn)
     share = more / len(drawn)
-    cost = Decimal(0) if price is None else price.cost(spent) + price.cost(drawn_usage) * Decimal(share)
+    cost = Decimal(0) if price is None else (paid or Decimal(0)) + price.cost(drawn_usage) * Decimal(share)
     parsed = sum(slot.parsed for slot in drawn)
     return (
         len(closed) + more,

@@ -76,7 +76,7 @@ def judging(
             with asyncio.Runner() as runner:
                 live = teacher.connect_run(Sitting(folder=into, answered=store.count(bought=True)))
                 connection = runner.run(live.__aenter__())
-                purchases.connect(connection, lambda: places_now(connection, teacher))
+                purchases.connect(connection, lambda: places_now(connection, teacher), by_batch=teacher.in_batches)
                 try:
                     yield Judging(judges, purchases, runner)
                 finally:

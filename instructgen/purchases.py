@@ -109,10 +109,13 @@ class Purchases:
         self.bought = 0
         self.reused = store.reused()
         """Hashes of answers copied from another run; the budget does not count them."""
+        self.by_batch = store.by_batch()
+        """Hashes of answers bought by batch, at that price."""
+        self._by_batch = False
 
-    def connect(self, connection: Connection, places: Callable[[], int]) -> None:
+    def connect(self, connection: Connection, places: Callable[[], int], *, by_batch: bool = False) -> None:
         """Buy from this teacher from now on, `places()` requests at once. Without one, nothing is bought."""
-        self._connection, self._gate = connection, Gate(places)
+        self._connection, self._gate, self._by_batch = connection, Gate(places), by_batch
 
     @property
     def in_flight(self) -> int:
@@ -223,8 +226,10 @@ class Purchases:
                 completion = await self._connection.complete(request)
                 if completion.request != key:
                     completion = completion.model_copy(update={"request": key})
-                await self._store.put(key, request, completion)
+                await self._store.put(key, request, completion, by_batch=self._by_batch)
                 self.bought += 1
+                if self._by_batch:
+                    self.by_batch.add(key)
                 # What a later sitting will read must decide as this does: JSON knows no tuples and few numbers.
                 return completion if completion.logprobs is None else self._store.get(key) or completion
             except MissingAnswer as missing:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +24,7 @@ from instructgen.recipe import build
 from instructgen.records import Rejection, Sample, Usage
 from instructgen.run import Run
 from instructgen.teachers import Teacher
+from instructgen.teachers.prices import FREE
 
 
 class Report(BaseModel):
@@ -46,11 +49,13 @@ class Report(BaseModel):
     """Model -> requests and tokens charged."""
     by_prompt: dict[str, Usage]
     """Prompt name (or "own" for requests that a flow wrote itself) -> usage: what each stage of the method costs."""
+    usd_by_prompt: dict[str, float]
+    """The same in dollars; answers taken from other runs are free. Empty = no price known."""
     unused: Usage
     """Bought here and used by no closed slot: begun for slots that the target did not need, or still open."""
     usd: float | None
-    """What everything bought for this run cost by the price of the teacher, unused answers included, answers taken
-    from other runs not; `None` = no price known."""
+    """What everything bought for this run cost by the price of the teacher, each answer's by how it was bought (online
+    or by batch), unused answers included, answers taken from other runs not; `None` = no price known."""
     possibly_billed: int
     """Requests that may have been billed without an answer, killed sittings included: an upper bound."""
     with_input: int
@@ -87,8 +92,7 @@ def report(run: Run) -> Report:
         tally.add(sample)
         with_input += bool(sample.input)
         classification += bool(sample.labels.get("is_classification"))
-    by_prompt, unused, bought, possibly_billed = _of_store(run, charged)
-    price = build("teachers", run.recipe["teacher"], "teacher").known_price()
+    bought = _bought(run, charged)
     return Report(
         name=run.recipe["name"],
         target=run.target,
@@ -100,10 +104,7 @@ def report(run: Run) -> Report:
         held_back=accepted - in_dataset,
         funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
         usage=usage,
-        by_prompt=by_prompt,
-        unused=unused,
-        usd=None if price is None else float(price.cost(bought)),
-        possibly_billed=possibly_billed,
+        **bought,
         with_input=with_input,
         classification=classification,
         statistics=tally.statistics(),
@@ -121,29 +122,40 @@ def _ending(run: Run, accepted: int, recent: Sequence[tuple[int, int]]) -> str:
     return "open"
 
 
-def _of_store(run: Run, charged: set[str]) -> tuple[dict[str, Usage], Usage, Usage, int]:
-    """Return the usage of charged requests by prompt, of bought ones not charged, of all bought ones, and how many
-    others may have been billed.
-    """
+def _bought(run: Run, charged: set[str]) -> dict[str, Any]:
+    """Return the part of the report that the store tells: usage and dollars by prompt, in all, and what is unused."""
+    teacher = build("teachers", run.recipe["teacher"], "teacher")
+    prices = [teacher.price_of(by_batch=by_batch) for by_batch in (False, True)]
+    known = None not in prices
     by_prompt: dict[str, Usage] = {}
-    unused = bought = Usage()
+    dollars, usd, unused = dict[str, Decimal](), Decimal(0), Usage()
     store = run.store()
     try:
         for row in store.rows():
-            cost = row.completion.usage.model_copy(update={"requests": 1})
-            if not row.origin:
-                bought += cost
-                unused += Usage() if row.hash in charged else cost
+            usage = row.completion.usage.model_copy(update={"requests": 1})
+            price = FREE if row.origin else prices[row.by_batch] or FREE
+            cost = price.cost(usage)
+            usd += cost
             if row.hash in charged:
                 name = row.request.get("prompt") or "own"
-                by_prompt[name] = by_prompt.get(name, Usage()) + cost
-        return dict(sorted(by_prompt.items())), unused, bought, sum(store.unsettled())
+                by_prompt[name] = by_prompt.get(name, Usage()) + usage
+                dollars[name] = dollars.get(name, Decimal(0)) + cost
+            elif not row.origin:
+                unused += usage
+        return {
+            "by_prompt": dict(sorted(by_prompt.items())),
+            "usd_by_prompt": {name: float(cost) for name, cost in sorted(dollars.items())} if known else {},
+            "unused": unused,
+            "usd": float(usd) if known else None,
+            "possibly_billed": sum(store.unsettled()),
+        }
     finally:
         store.close()
 
 
-def pilot_forecast(run: Run, teacher: Teacher, seconds: float | None) -> Forecast | None:
-    """Carry the closed slots of a run on to its target; `seconds` is what they took, if that is known.
+def pilot_forecast(run: Run, teacher: Teacher, seconds: float | None, paid: Decimal | None = None) -> Forecast | None:
+    """Carry the closed slots of a run on to its target; `seconds` is what they took, if that is known, `paid` what they
+    cost, if not all at today's price.
 
     `None` when nothing was accepted yet.
     """
@@ -155,7 +167,7 @@ def pilot_forecast(run: Run, teacher: Teacher, seconds: float | None) -> Forecas
         )
         for slot in run.slots()
     ]
-    return forecast(closed, run.target, seconds, teacher.known_price())
+    return forecast(closed, run.target, seconds, teacher.known_price(), paid)
 
 
 class Outline(BaseModel):

@@ -19,11 +19,10 @@ from instructgen.files import bundled_dir, find, read_text
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
 from instructgen.recipe import Recipe
-from instructgen.records import Usage
 from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
 from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
-from instructgen.teachers.budget import Budget
+from instructgen.teachers.budget import Amount, Budget
 from instructgen.teachers.ledger import Ledger
 from instructgen.tools import tools
 
@@ -51,7 +50,7 @@ class Outcome:
     """Answers that the run took from other runs' stores."""
     notes: list[str] = field(default_factory=list)
     """What the user should know: hints on window and concurrency, another version, possibly billed requests."""
-    room: Callable[[Usage, int], int] = lambda _, most: most
+    room: Callable[[Amount, int], int] = lambda _, most: most
     """How many slots the budget lets be open at once when so much has been spent; the second number is the most."""
 
     @property
@@ -98,12 +97,12 @@ def generate(
         )
         lent = tools(unsafe_code=unsafe_code)
         screening = Screening([option.prepare(lent) for option in recipe.filters])
-        caps = budget(recipe, _sitting(work))
-        engine = Engine(recipe, frozen, work, purchases, screening, fits=caps.fits, pilot=pilot, watch=watch)
+        caps = budget(recipe, online=work.store.count(bought=True) > len(purchases.by_batch))
+        engine = Engine(recipe, frozen, work, purchases, screening, budget=caps, pilot=pilot, watch=watch)
         ending = engine.fold()
         folded = engine.progress.slots
         ending = ending or _worked(engine, recipe, work, purchases, offline=offline)
-        used_up = caps.explain(engine.progress.spent, 0, engine.bound) if ending == "budget" else ""
+        used_up = caps.explain(engine.progress.paid, 0, engine.bound) if ending == "budget" else ""
         notes = [used_up, *hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
         if stores and not reused and purchases.bought:
@@ -159,12 +158,16 @@ def template_texts(names: Iterable[str], own: str = "") -> dict[str, str]:
     return texts
 
 
-def budget(recipe: Recipe, sitting: Sitting) -> Budget:
-    """Return the recipe's caps at its teacher's prices. Raises: RecipeError for dollars without a known price."""
+def budget(recipe: Recipe, *, online: bool) -> Budget:
+    """Return the recipe's caps at its teacher's prices; `online` says that the run has answers bought so.
+
+    Raises: RecipeError for dollars without a known price.
+    """
     caps, teacher = recipe.budget, recipe.teacher
     return Budget(
         usd=caps.usd, tokens=caps.tokens, requests=caps.requests, model=teacher.identity,
-        price=teacher.known_price(), past_price=teacher.past_price(sitting),
+        price=teacher.price_of(by_batch=False), batch_price=teacher.price_of(by_batch=True),
+        only_batch=teacher.in_batches and not online,
     )  # fmt: skip
 
 
@@ -213,7 +216,8 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
         with _interruptible(engine):
             return await engine.work()
     async with recipe.teacher.connect_run(_sitting(work)) as connection:
-        purchases.connect(connection, lambda: places_now(connection, recipe.teacher))
+        by_batch = recipe.teacher.in_batches
+        purchases.connect(connection, lambda: places_now(connection, recipe.teacher), by_batch=by_batch)
         with _noted(work, recipe, connection), _interruptible(engine, lambda: leave(connection)):
             ending = await engine.work()
         if ending in ("target", "exhausted"):

@@ -1,8 +1,9 @@
 """`completions.db`: what the teacher said, durable before it is used.
 
-One row per request hash: the request as the flow asked it, the completion, and where the answer came from ("" for one
-bought here, else the run it was copied from). SQLite, WAL, synchronous=FULL; one writer thread commits whatever is
-queued, without a timer, so that many answers share one disk flush when they come fast and none waits when they do not.
+One row per request hash: the request as the flow asked it, the completion, where the answer came from ("" for one
+bought here, else the run it was copied from), and whether it was bought by batch, at that price. SQLite, WAL,
+synchronous=FULL; one writer thread commits whatever is queued, without a timer, so that many answers share one disk
+flush when they come fast and none waits when they do not.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import orjson
 from instructgen.errors import RunError
 from instructgen.records import Completion, Request
 
+_SELECT = "select hash, request, completion, origin, by_batch from completions"
 _SCHEMA = """
 create table if not exists completions (
-    hash text primary key, request blob not null, completion blob not null, origin text not null default '');
+    hash text primary key, request blob not null, completion blob not null, origin text not null default '',
+    by_batch integer not null default 0);
 create table if not exists sittings (
     number integer primary key, concurrency integer not null, ended integer not null default 0,
     possibly_billed integer not null default 0);
@@ -37,10 +40,11 @@ class Stored(NamedTuple):
     request: dict[str, Any]
     completion: Completion
     origin: str
+    by_batch: bool
 
 
 class _Row(NamedTuple):
-    values: tuple[str, bytes, bytes, str]
+    values: tuple[str, bytes, bytes, str, bool]
     loop: asyncio.AbstractEventLoop
     durable: asyncio.Future[None]
 
@@ -83,13 +87,12 @@ class Store:
 
     def row(self, request_hash: str) -> Stored | None:
         """Return everything stored about a request, or `None`."""
-        query = "select hash, request, completion, origin from completions where hash = ?"
-        row = self._ask(query, request_hash).fetchone()
+        row = self._ask(f"{_SELECT} where hash = ?", request_hash).fetchone()
         return _stored(row) if row else None
 
     def rows(self) -> Iterator[Stored]:
         """Yield every row, in no particular order."""
-        yield from map(_stored, self._ask("select hash, request, completion, origin from completions"))
+        yield from map(_stored, self._ask(_SELECT))
 
     def count(self, *, bought: bool = False) -> int:
         """Return the number of answers; with `bought`, without those copied from another run."""
@@ -100,7 +103,13 @@ class Store:
         """Return the hashes of answers copied from another run: counted like any other, but not by the budget."""
         return {row[0] for row in self._ask("select hash from completions where origin != ''")}
 
-    async def put(self, request_hash: str, request: Request, completion: Completion, origin: str = "") -> None:
+    def by_batch(self) -> set[str]:
+        """Return the hashes of answers bought by batch: money counts them at that price."""
+        return {row[0] for row in self._ask("select hash from completions where by_batch and origin = ''")}
+
+    async def put(
+        self, request_hash: str, request: Request, completion: Completion, origin: str = "", *, by_batch: bool = False
+    ) -> None:
         """Store an answer; returns when it is durable. Raises: RunError when it cannot be written."""
         if self._writer is None:
             self._writer = self._started()
@@ -108,7 +117,7 @@ class Store:
         durable: asyncio.Future[None] = loop.create_future()
         asked = request.model_dump_json(exclude_defaults=True, exclude={"variables"}).encode()
         said = completion.model_dump_json(exclude_defaults=True).encode()
-        self._queue.put(_Row((request_hash, asked, said, origin), loop, durable))
+        self._queue.put(_Row((request_hash, asked, said, origin, by_batch), loop, durable))
         await durable
 
     def _started(self) -> threading.Thread:
@@ -129,7 +138,7 @@ class Store:
                 connection = connection or self._connect()
                 connection.execute("begin")
                 connection.executemany(
-                    "insert or ignore into completions values (?, ?, ?, ?)", [r.values for r in rows]
+                    "insert or ignore into completions values (?, ?, ?, ?, ?)", [r.values for r in rows]
                 )
                 connection.execute("commit")
             except sqlite3.Error as error:
@@ -195,8 +204,8 @@ class Store:
         )
 
 
-def _stored(row: tuple[str, bytes, bytes, str]) -> Stored:
-    return Stored(row[0], orjson.loads(row[1]), Completion.model_validate_json(row[2]), row[3])
+def _stored(row: tuple[str, bytes, bytes, str, int]) -> Stored:
+    return Stored(row[0], orjson.loads(row[1]), Completion.model_validate_json(row[2]), row[3], bool(row[4]))
 
 
 def _settle(rows: list[_Row], problem: RunError | None) -> None:

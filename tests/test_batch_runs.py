@@ -20,10 +20,11 @@ from instructgen.filters.rouge import Rouge
 from instructgen.forecast import waves
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
-from instructgen.report import pilot_forecast
+from instructgen.report import pilot_forecast, report
 from instructgen.run import Run
 from instructgen.sitting import generate
 from instructgen.teachers.openai import OpenAITeacher
+from instructgen.teachers.prices import Price
 from tests.servers.batch_routes import BatchFaults, batches
 from tests.servers.openai_server import serve, spawn
 from tests.servers.practice_answers import answer
@@ -92,6 +93,33 @@ def test_a_run_may_change_over_at_any_time(tmp_path, online):
             generate(recipe(server.url, mode=mode, target=target), tmp_path / "mixed")
 
     assert decisions(tmp_path / "mixed") == decisions(online)
+
+
+def test_a_mixed_run_is_priced_by_how_each_answer_was_bought(tmp_path):
+    """The report, by stage too, progress and a forecast, whichever mode the run is in by then."""
+    price, bills, spent = Price(input=2, output=8, batch="0.5"), [], []
+    with serve(answer, extra=batches()) as server:
+        for mode, target in (("online", 30), ("batch", 70), ("online", 120)):
+            before = server.bill.prompt_tokens * 2 + server.bill.completion_tokens * 8
+            asked = recipe(server.url, mode=mode, target=target)
+            asked = asked.model_copy(update={"teacher": asked.teacher.model_copy(update={"price": price})})
+            outcome = generate(asked, tmp_path / "mixed")
+            bill = server.bill.prompt_tokens * 2 + server.bill.completion_tokens * 8 - before
+            bills.append(bill / 1e6 * (0.5 if mode == "batch" else 1))
+            known = report(outcome.run)
+            assert known.usd == pytest.approx(sum(bills))
+            spent.append(float(outcome.progress.paid.usd))
+            assert 0 < spent[-1] <= known.usd
+            unused = float(price.cost(known.unused))
+            assert sum(known.usd_by_prompt.values()) == pytest.approx(spent[-1])
+            assert known.usd - unused <= spent[-1] + 1e-9
+        again = generate(asked, tmp_path / "mixed")  # nothing to do: the fold alone
+        found = pilot_forecast(again.run, asked.teacher, None, again.progress.paid.usd)
+
+    assert float(again.progress.paid.usd) == spent[-1]
+    assert found.usd == pytest.approx((spent[-1],) * 3)
+    rows = list(Run(tmp_path / "mixed").store().rows())
+    assert {row.by_batch for row in rows} == {True, False}
 
 
 def test_a_budget_in_dollars_lasts_longer_in_batch_mode(tmp_path):

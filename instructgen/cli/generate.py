@@ -68,7 +68,7 @@ def generate(
         announce(chosen)
         slots = pilot if estimate else None
         while True:
-            with shown_progress(machine=machine, price=chosen.teacher.known_price()) as watch:
+            with shown_progress(machine=machine, priced=chosen.teacher.known_price() is not None) as watch:
                 outcome = run_it(
                     chosen, into, reuse=reuse or (), offline=offline, overwrite=overwrite, pilot=slots,
                     unsafe_code=unsafe_code, watch=watch,
@@ -88,7 +88,7 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
 
     from instructgen.report import pilot_forecast
 
-    found = pilot_forecast(outcome.run, recipe.teacher, outcome.slots_seconds)
+    found = pilot_forecast(outcome.run, recipe.teacher, outcome.slots_seconds, outcome.progress.paid.usd)
     if machine:
         typer.echo(json.dumps({"forecast": found._asdict() if found else None}))
         return False
@@ -134,7 +134,7 @@ def batch_line(found: Forecast, recipe: Recipe, outcome: Outcome) -> str:
 
     def room(closed: int) -> int:
         share = closed / progress.slots if progress.slots else 0.0
-        return outcome.room(progress.spent.times(share), wider)
+        return outcome.room(progress.paid.times(share), wider)
 
     middle, low, high = (waves(slots, recipe.window, steps, room) for slots in found.slots)
     line = f"  batches in a row: {middle} ({low} to {high}) with window {recipe.window}; each may take up to a day"

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from instructgen.engine import Progress
-    from instructgen.teachers.prices import Price
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.2
 TOP_REASONS = 3
 
 
-def line_of(progress: Progress, started: tuple[float, int], price: Price | None = None) -> str:
+def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = False) -> str:
     """Return one line: accepted, rejected by reason, rate, spent, forecast, time left."""
     seconds = max(time.monotonic() - started[0], 1e-9)
     rate = (progress.accepted - started[1]) / seconds
@@ -34,16 +33,16 @@ def line_of(progress: Progress, started: tuple[float, int], price: Price | None 
         f"accepted {progress.accepted}/{progress.target}",
         f"rejected {progress.parsed - progress.accepted}{f' ({reasons})' if reasons else ''}",
         f"{rate * 60:.1f} a minute",
-        *_spent(progress, price),
+        *_spent(progress, priced=priced),
     ]
     if rate > 0 and left:
         parts.append(f"about {duration(left / rate)} left")
     return " | ".join(parts)
 
 
-def _spent(progress: Progress, price: Price | None) -> list[str]:
+def _spent(progress: Progress, *, priced: bool) -> list[str]:
     """Return what was spent, and what the target will take at this rate; dollars where they cost any."""
-    dollars = float(price.cost(progress.spent)) if price else 0.0
+    dollars = float(progress.paid.usd) if priced else 0.0
     share = progress.target / progress.accepted if progress.accepted else 0.0
     forecast = f", {dollars * share:.2f} USD to the target" if share > 1 else ""
     return [f"{progress.spent.tokens:,} tokens", *([f"{dollars:.2f} USD{forecast}"] if dollars else [])]
@@ -59,7 +58,7 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def shown_progress(*, machine: bool = False, price: Price | None = None) -> Iterator[Callable[[Progress], None]]:
+def shown_progress(*, machine: bool = False, priced: bool = False) -> Iterator[Callable[[Progress], None]]:
     """Give a function to call after each commit. With `machine`, JSON lines on standard output."""
     live = sys.stderr.isatty() and not machine
     started: list[tuple[float, int]] = []
@@ -82,13 +81,13 @@ def shown_progress(*, machine: bool = False, price: Price | None = None) -> Iter
             reasons = dict(progress.reasons.most_common())
             told = {"accepted": progress.accepted, "target": progress.target, "parsed": progress.parsed,
                     "slots": progress.slots, "rejected": reasons, "tokens": progress.spent.tokens,
-                    "usd": float(price.cost(progress.spent)) if price else None}  # fmt: skip
+                    "usd": float(progress.paid.usd) if priced else None}  # fmt: skip
             typer.echo(json.dumps(told))
         elif live:
-            sys.stderr.write(f"\r\x1b[2K{line_of(progress, started[0], price)}")
+            sys.stderr.write(f"\r\x1b[2K{line_of(progress, started[0], priced=priced)}")
             sys.stderr.flush()
         else:
-            typer.echo(line_of(progress, started[0], price), err=True)
+            typer.echo(line_of(progress, started[0], priced=priced), err=True)
 
     try:
         yield watch

@@ -56,7 +56,9 @@ def _run_lines(known: Report) -> list[str]:
         estimated = " (partly estimated)" if cost.estimated else ""
         lines.append(f"{model}: {cost.requests} requests, {cost.prompt_tokens:,} prompt tokens, "
                      f"{cost.completion_tokens:,} completion tokens{estimated}")  # fmt: skip
-    lines += [f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens" for name, cost in known.by_prompt.items()]
+    for name, cost in known.by_prompt.items():
+        dollars = f", {known.usd_by_prompt[name]:.4f} USD" if known.usd else ""
+        lines.append(f"  {name}: {cost.requests} requests, {cost.tokens:,} tokens{dollars}")
     if known.unused.requests:
         lines.append(f"bought and not used by a closed slot: {known.unused.requests} requests, "
                      f"{known.unused.tokens:,} tokens; a higher target uses them")  # fmt: skip

@@ -25,7 +25,7 @@ class Sitting:
     """What a run tells its teacher when it starts or goes on."""
 
     folder: Path | None = None
-    """The run directory. A batch teacher keeps the ids of its open batches there."""
+    """The run directory. A teacher keeps there what it has learnt of its model, and the ids of its open batches."""
     answered: int = 0
     """Answers of this teacher that the run's store already holds, copies from another run left out."""
 
@@ -112,8 +112,8 @@ class Teacher(BaseModel):
         found = listed(self.model)
         return found.price if found else None
 
-    def past_price(self, sitting: Sitting) -> Price | None:
-        """Return what the answers that a run already has were paid at; differs where a teacher has two prices."""
+    def price_of(self, *, by_batch: bool) -> Price | None:
+        """Return what answers cost that were bought in one of the two ways; differs where a teacher has two prices."""
         return self.known_price()
 
     @property

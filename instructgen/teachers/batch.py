@@ -236,9 +236,7 @@ class BatchConnection:
 
     places = PLACES
 
-    def __init__(
-        self, teacher: OpenAITeacher, endpoint: Endpoint, transport: BatchTransport, learnt: Learnt
-    ) -> None:
+    def __init__(self, teacher: OpenAITeacher, endpoint: Endpoint, transport: BatchTransport, learnt: Learnt) -> None:
         unlimited = {"concurrency": PLACES, "most_concurrency": None, "endpoints": ()}
         self._inner = OpenAIConnection(teacher.model_copy(update=unlimited), endpoint, transport, learnt=learnt)
         self._transport = transport
@@ -268,8 +266,6 @@ async def open_batches(
 ) -> AsyncIterator[Connection]:
     """Connect in batch mode; batches of earlier sittings are gone on with."""
     sent = BatchLog(sitting.folder)
-    if not sent.online and not sent.all_by_batch(sitting.answered):
-        sent.note(online=True)  # later the requests of this sitting's batches would hide it
     # The Batch API has limits of its own; those per minute are the online path's.
     endpoint = replace(endpoint, requests_per_minute=None, tokens_per_minute=None)
     async with open_api(teacher, endpoint, tls) as api:

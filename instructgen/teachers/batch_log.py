@@ -4,7 +4,6 @@
     {"key":"5f1c…","batch":"batch_abc"}                                            once the provider has named it
     {"key":"5f1c…","cancelled":true}                                               before we ask to cancel it
     {"key":"5f1c…","ended":"completed"}                                            when it has ended
-    {"online":true}                                   when answers may have been bought at the other price
 
 Each line is on disk before the next step is taken. A kill between the first two leaves a batch that the provider may
 have or not; its key stands in the batch's metadata, so it can be looked for.
@@ -45,8 +44,6 @@ class BatchLog:
 
     folder: Path | None = None
     sent: dict[str, Sent] = field(default_factory=dict)
-    online: bool = False
-    """True when some answers of the run may have been bought online."""
     _last: dict[str, str] = field(default_factory=dict)
     """Request -> key of the batch that it went out in last."""
 
@@ -75,8 +72,6 @@ class BatchLog:
             self._last.update(dict.fromkeys(line["requests"], line["key"]))
         elif "batch" in line:
             self.sent[line["key"]].batch = line["batch"]
-        elif "online" in line:
-            self.online = bool(line["online"])
         elif "cancelled" in line:
             self.sent[line["key"]].cancelled = bool(line["cancelled"])
         else:
@@ -101,7 +96,3 @@ class BatchLog:
     def open(self) -> list[Sent]:
         """The batches that the provider still works on, for all that we know."""
         return [sent for sent in self.sent.values() if sent.batch and not sent.ended]
-
-    def all_by_batch(self, answered: int) -> bool:
-        """Say whether so many answers can all have come by batch; when in doubt, not."""
-        return not self.online and answered <= len(self._last)

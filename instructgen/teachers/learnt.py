@@ -1,4 +1,4 @@
-"""What models have been found not to take, kept with the run: `learnt.jsonl`, so that no later sitting pays for it again.
+"""What models do not take, kept with the run in `learnt.jsonl`, so that no later sitting pays for it again.
 
     {"endpoint":"https://api.openai.com/v1","model":"o4-mini","without":"temperature"}
     {"endpoint":"https://api.openai.com/v1","model":"o4-mini","limit":"max_completion_tokens"}

@@ -184,16 +184,12 @@ class OpenAITeacher(Teacher):
 
     def known_price(self) -> Price | None:
         """Return what tokens cost, in batch mode less."""
+        return self.price_of(by_batch=self.in_batches)
+
+    def price_of(self, *, by_batch: bool) -> Price | None:
+        """Return what answers cost that were bought online, or by batch."""
         price = super().known_price()
-        return price.in_batch() if price is not None and self.mode == "batch" else price
-
-    def past_price(self, sitting: Sitting) -> Price | None:
-        """Return what the answers so far cost: the batch price only if all of them came by batch."""
-        from instructgen.teachers.batch_log import BatchLog
-
-        if self.mode == "batch" and not BatchLog(sitting.folder).all_by_batch(sitting.answered):
-            return super().known_price()
-        return self.known_price()
+        return price.in_batch() if price is not None and by_batch else price
 
     def connect_run(self, sitting: Sitting) -> AbstractAsyncContextManager[Connection]:
         """Connect for a run: its open batches are gone on with in batch mode, and named in the other."""
@@ -201,10 +197,7 @@ class OpenAITeacher(Teacher):
             return self._connect_batch(sitting)
         from instructgen.teachers.batch_log import BatchLog
 
-        batches = BatchLog(sitting.folder)
-        if batches.sent and not batches.online:  # from now on the two cannot be told apart by their number
-            batches.note(online=True)
-        for sent in batches.open:
+        for sent in BatchLog(sitting.folder).open:
             log.warning("batch %s is still open: what is asked online meanwhile is paid twice", sent.batch)
         return self._connect(sitting.folder)
 

@@ -361,36 +361,13 @@ def test_what_we_cancelled_ourselves_is_sent_anew_when_it_is_wanted_again(tmp_pa
         assert set(server.batches.billed.values()) == {1}
 
 
-def test_online_answers_between_batches_keep_the_full_price(tmp_path):
-    """However many unanswered requests the batches had, once online, all of the past counts in full."""
+def test_an_answer_costs_what_its_way_costs():
+    """Whichever mode the run is in by then."""
     price = Price(input=2, output=8, batch="0.5")
-    batch = OpenAITeacher(model="m", mode="batch", price=price, base_url="http://127.0.0.1:9/v1")
-    wave = {"path": "/v1/chat/completions", "requests": [str(n) for n in range(100)]}
-    first, second = tmp_path / "batch_first", tmp_path / "online_first"
-    for folder in (first, second):
-        folder.mkdir()
-    BatchLog(first).note(key="k", **wave)
-    batch.model_copy(update={"mode": "online"}).connect_run(Sitting(folder=first, answered=0))
-
-    async def connect():
-        async with batch.connect_run(Sitting(folder=second, answered=5)):
-            BatchLog(second).note(key="k", **wave)
-
-    asyncio.run(connect())
-    assert batch.past_price(Sitting(folder=first, answered=5)).output == 8
-    assert batch.past_price(Sitting(folder=second, answered=9)).output == 8
-
-
-def test_batch_mode_costs_the_batch_price_as_far_as_all_was_bought_so(tmp_path):
-    """Answers beyond those that ever went out in a batch were bought online: then all of the past counts in full."""
-    price = Price(input=2, output=8, batch="0.5")
-    batch = OpenAITeacher(model="m", mode="batch", price=price)
-    BatchLog(tmp_path).note(key="k", path="/v1/chat/completions", requests=["a", "b"])
-
-    assert batch.known_price().output == 4
-    assert batch.past_price(Sitting(folder=tmp_path, answered=2)).output == 4
-    assert batch.past_price(Sitting(folder=tmp_path, answered=3)).output == 8
-    assert OpenAITeacher(model="m", price=price).past_price(Sitting(folder=tmp_path, answered=1)).output == 8
+    for mode, now in (("online", 8), ("batch", 4)):
+        teacher = OpenAITeacher(model="m", mode=mode, price=price)
+        assert teacher.known_price().output == now
+        assert [teacher.price_of(by_batch=way).output for way in (False, True)] == [8, 4]
 
 
 def test_going_online_with_batches_open_is_said(tmp_path, caplog):

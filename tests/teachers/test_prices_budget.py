@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from instructgen.errors import RecipeError
 from instructgen.records import SlotBound, Usage
-from instructgen.teachers.budget import Budget
+from instructgen.teachers.budget import NOTHING, Amount, Budget
 from instructgen.teachers.local import LocalTeacher
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.prices import FREE, TABLE, Price, listed
@@ -98,7 +98,7 @@ def test_a_cap_in_dollars_needs_a_price():
     """The error names the model and says how to give one; other caps need none."""
     with pytest.raises(RecipeError, match=r"budget\.usd is 5, and the price of model 'mine' is not known\. .*price: "):
         Budget(usd=5, model="mine")
-    assert Budget(tokens=5, requests=5).fits(Usage(), 0, SlotBound())
+    assert Budget(tokens=5, requests=5).fits(NOTHING, 0, SlotBound())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_cap_in_dollars_needs_a_price():
 def test_a_slot_starts_only_if_everything_open_fits_beside_it(caps, fits):
     """Spent 1 request, 10+20 tokens; open 1 slot, and the next: 3 requests and 350+300 tokens each."""
     budget = Budget(price=MINI, **caps)
-    spent = Usage(requests=1, prompt_tokens=10, completion_tokens=20)
+    spent = budget.spent(Usage(requests=1, prompt_tokens=10, completion_tokens=20))
     bound = SlotBound(requests=3, prompt_tokens=350, completion_tokens=300)
 
     assert budget.fits(spent, 1, bound) == fits
@@ -127,7 +127,7 @@ def test_a_slot_starts_only_if_everything_open_fits_beside_it(caps, fits):
 def test_the_explanation_names_cap_spent_and_reserved():
     """In the units of the cap."""
     budget = Budget(usd=5, requests=10_000, price=MINI)
-    spent = Usage(requests=9_999, completion_tokens=3_112_500)
+    spent = budget.spent(Usage(requests=9_999, completion_tokens=3_112_500))
 
     assert budget.explain(spent, 0, SlotBound(requests=2, completion_tokens=20_000)) == (
         "budget.usd 5: 4.98 spent, and the next slot may take 0.032; "
@@ -138,25 +138,27 @@ def test_the_explanation_names_cap_spent_and_reserved():
 @pytest.mark.parametrize("most", [1, 7, 64])
 def test_room_is_the_number_of_slots_that_fit_beside_each_other(most):
     """As many as `fits` lets start one after the other, none when nothing fits, and the most without a cap."""
-    spent, bound = Usage(requests=4), SlotBound(requests=2)
+    spent, bound = Amount(Decimal(0), 0, 4), SlotBound(requests=2)
 
     assert Budget(requests=10).room(spent, bound, most) == min(3, most)
     assert Budget(requests=5).room(spent, bound, most) == 0
     assert Budget().room(spent, bound, most) == most
 
 
-def test_what_was_bought_online_keeps_its_price_in_batch_mode():
+def test_each_answer_keeps_the_price_it_was_bought_at():
     """A run that changes over is not cheaper in hindsight, and open slots may hold answers of the dearer time."""
-    spent = Usage(requests=1, completion_tokens=1_000_000)
-    changed = Budget(usd=2, price=MINI.in_batch(), past_price=MINI)
+    million = Usage(requests=1, completion_tokens=1_000_000)
+    caps = Budget(usd=3, price=MINI, batch_price=MINI.in_batch())
+    bound, most = SlotBound(completion_tokens=1_000_000), SlotBound(completion_tokens=375_000)
+    spent = caps.spent(million + million, by_batch=million)
 
-    assert changed.spent(spent).usd == Decimal("1.6")
-    assert changed.reserved(SlotBound(completion_tokens=1_000_000), 1).usd == Decimal("1.6")
-    assert changed.fits(spent, 0, SlotBound(completion_tokens=250_000))
-    assert not changed.fits(spent, 0, SlotBound(completion_tokens=250_001))
-    assert Budget(usd=2, price=MINI, past_price=MINI.in_batch()).reserved(
-        SlotBound(completion_tokens=1_000_000), 1
-    ).usd == Decimal("1.6")
+    assert [caps.spent(million).usd, caps.spent(million, million).usd] == [Decimal("1.6"), Decimal("0.8")]
+    assert spent == Amount(Decimal("2.4"), 2_000_000, 2)
+    assert caps.reserved(bound, 1).usd == Decimal("1.6")
+    assert caps.fits(spent, 0, most)
+    assert not caps.fits(spent, 0, most + SlotBound(completion_tokens=1))
+    only_batch = Budget(usd=3, price=MINI, batch_price=MINI.in_batch(), only_batch=True)
+    assert only_batch.reserved(bound, 1).usd == Decimal("0.8")
 
 
 def test_no_run_overshoots_its_caps_and_all_end_at_the_same_slot():
@@ -183,7 +185,8 @@ def test_no_run_overshoots_its_caps_and_all_end_at_the_same_slot():
             billed, most_billed = Usage(), Usage()
             closed, started = 0, 0
             while True:
-                while started < 300 and started - closed < window and budget.fits(billed, started - closed, bound):
+                spent = budget.spent(billed)
+                while started < 300 and started - closed < window and budget.fits(spent, started - closed, bound):
                     started += 1
                 # everything in flight may be answered and billed before the next commit
                 most_billed = billed + sum(bills[closed:started], Usage())
