@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from instructgen.cli.generate import batch_line
 from instructgen.filters.instruction_rules import InstructionRules
 from instructgen.filters.rouge import Rouge
 from instructgen.forecast import waves
+from instructgen.generators.alpaca import Alpaca
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe
 from instructgen.report import pilot_forecast, report
@@ -26,6 +28,7 @@ from instructgen.sitting import generate
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.prices import Price
 from tests.servers.batch_routes import BatchFaults, batches
+from tests.servers.faults import Faults
 from tests.servers.openai_server import serve, spawn
 from tests.servers.practice_answers import answer
 
@@ -120,6 +123,34 @@ def test_a_mixed_run_is_priced_by_how_each_answer_was_bought(tmp_path):
     assert found.usd == pytest.approx((spent[-1],) * 3)
     rows = list(Run(tmp_path / "mixed").store().rows())
     assert {row.by_batch for row in rows} == {True, False}
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_a_structured_run_is_the_same_whether_the_endpoint_takes_schemas_or_not(tmp_path, mode):
+    """The schema goes by parameter or in the prompt; which, is found out once a run and kept for its later sittings."""
+    runs, asked_again = {}, 0
+    for refused in ((), ("response_format",)):
+        sent, first = Counter(), 0
+        with serve(answer, Faults(refused=refused), extra=batches()) as server:
+            plain = server.outcome
+
+            def outcome(path, body, plain=plain, sent=sent):
+                sent["response_format" in body] += 1
+                return plain(path, body)
+
+            server.outcome = outcome
+            asked = recipe(server.url, mode=mode).model_copy(update={"generator": Alpaca(structured=True)})
+            for target in (20, 100):
+                done = generate(asked.model_copy(update={"target": target}), tmp_path / str(refused))
+                first = first or sent[True]
+        assert done.ending == "target"
+        assert (sent[True], sent[False] > 0) == ((first, True) if refused else (sum(sent.values()), False))
+        lines = map(json.loads, decisions(tmp_path / str(refused)).splitlines())
+        runs[refused] = [line for line in lines if "closed" not in line]
+        rows = answers(tmp_path / str(refused)).values()
+        asked_again += sum(row.content == "I would rather talk about the weather." for row in rows)
+    assert runs[()] == runs["response_format",]
+    assert asked_again > 0
 
 
 def test_a_budget_in_dollars_lasts_longer_in_batch_mode(tmp_path):

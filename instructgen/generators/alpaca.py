@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from random import Random
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 
 from instructgen.generators import Flow, Generator
 from instructgen.generators.instances import without_placeholder
 from instructgen.generators.shots import REQUEST_TOKENS, shown
+from instructgen.generators.structured import ask_for, structured_bound
 from instructgen.pool import PoolView, Shot
 from instructgen.records import Completion, Params, Rejection, Request, Sample, SlotBound
 
@@ -42,6 +43,20 @@ class Task(NamedTuple):
     text: str
 
 
+class WrittenTask(BaseModel):
+    """One task of a structured reply. A field left out is empty, and so the task's own rejection, not the reply's."""
+
+    instruction: str = ""
+    input: str = ""
+    output: str = ""
+
+
+class WrittenTasks(BaseModel):
+    """A structured reply."""
+
+    tasks: list[WrittenTask]
+
+
 class Alpaca(Generator):
     """Ask for a batch of complete tasks, three seeds shown.
 
@@ -61,6 +76,10 @@ class Alpaca(Generator):
     temperature: float = Field(default=1.0, ge=0, le=2, description="sampling temperature")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling")
     max_tokens: PositiveInt = Field(default=3072, description="most tokens of a reply")
+    structured: bool = Field(
+        default=False,
+        description="ask for JSON by schema, once more with what is wrong if it does not fit; chat and fixed only",
+    )
     shot_bytes: PositiveInt = Field(
         default=4000,
         description="most UTF-8 bytes of each field of a task shown as an example; a longer one is shown shortened",
@@ -69,9 +88,20 @@ class Alpaca(Generator):
         default=6000, description="most UTF-8 bytes of the prompt template, for the budget's upper bound"
     )
 
+    @model_validator(mode="after")
+    def _structured_is_our_own(self) -> Self:
+        if self.structured and (self.endpoint, self.fidelity) != ("chat", "fixed"):
+            raise ValueError(
+                "structured: true is no part of the released method, nor of text completion; it needs endpoint: chat "
+                "and fidelity: fixed"
+            )
+        return self
+
     def flow(self, pool: PoolView, rng: Random) -> Flow:
         """Ask once, read everything."""
         shots = pool.draw_seeds(self.seed_shots, rng)
+        if self.structured:
+            return (yield from self._structured(shots))
         reply = yield self._ask(shots)
         if reply.refusal:
             return [reply.rejected()]
@@ -83,17 +113,31 @@ class Alpaca(Generator):
         return max(1, self.count - self.seed_shots)
 
     def slot_bound(self) -> SlotBound:
-        """Return the one request's bound, from the options."""
+        """Return the request's bound, from the options; a structured one may be asked twice."""
         shots = self.seed_shots * (3 * self.shot_bytes + 64)
-        return SlotBound(
+        single = SlotBound(
             requests=1,
             prompt_tokens=self.template_bytes + shots + REQUEST_TOKENS,
             completion_tokens=self.max_tokens,
         )
+        return structured_bound(single) if self.structured else single
 
     def prompt_names(self) -> tuple[str, ...]:
         """Return the one template's name."""
-        return ("alpaca.batch",)
+        return ("alpaca.batch_json" if self.structured else "alpaca.batch",)
+
+    def _structured(self, shots: Sequence[Shot]) -> Flow:
+        """Ask for a list by its schema."""
+        params = Params(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
+        request = Request.from_prompt(
+            "alpaca.batch_json", params=params, shots=shown(shots, self.shot_bytes), count=self.count
+        )
+        written = yield from ask_for(WrittenTasks, request)
+        if isinstance(written, Rejection):
+            return [written]
+        if not written.tasks:
+            return [Rejection(stage="parse", reason="no_task")]
+        return _at_most(self.most_samples(), [_from_task(task, shots) for task in written.tasks])
 
     def _ask(self, shots: Sequence[Shot]) -> Request:
         if self.fidelity == "fixed":  # the released strings fire inside any text with "20." in it
@@ -162,6 +206,16 @@ def read_batch(reply: Completion, shots: Sequence[Shot]) -> list[Sample | Reject
             given = without_placeholder(fields.get("input", ""))
             items.append(_sample(reply, shots, fields["instruction"], given, fields["output"]))
     return items
+
+
+def _from_task(task: WrittenTask, shots: Sequence[Shot]) -> Sample | Rejection:
+    """Return a task of a structured reply as a sample; the engine knows the requests."""
+    for name in ("instruction", "output"):
+        if not getattr(task, name).strip():
+            return Rejection(stage="parse", reason=f"missing_{name}", text=task.model_dump_json())
+    given = without_placeholder(task.input.strip())
+    parents = [shot.id for shot in shots]
+    return Sample.single(task.instruction.strip(), input=given, output=task.output.strip(), parents=parents)
 
 
 def _at_most(most: int, items: Sequence[Sample | Rejection]) -> list[Sample | Rejection]:

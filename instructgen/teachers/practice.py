@@ -9,6 +9,7 @@ there are two dozen kinds of task in them. What it says is a function of the pro
 
 from __future__ import annotations
 
+import json
 import re
 from random import Random
 
@@ -20,6 +21,7 @@ _NEXT_NUMBER = re.compile(r"^(\d+)\.[ \t]*\Z", re.MULTILINE)
 _IDEAS_WANTED = re.compile(r"\b(\d+) more\b")
 _NEXT_BLOCK = re.compile(r"^(\d+)\. Instruction:\Z", re.MULTILINE)
 _LAST_BLOCK = re.compile(r"\bup to number (\d+)")
+_TASKS_WANTED = re.compile(r"\bWrite (\d+) new tasks\b")
 _LAST_TASK = re.compile(r"^Task: (.*?)\n?(Classification:)?\s*\Z", re.MULTILINE)
 _UNWANTED = (
     "Draw the harbour at dusk with two boats.", "Write a program that greets every visitor by name.",
@@ -36,7 +38,9 @@ def answer(request: Request) -> Completion:
         return Completion(
             finish="refused", refusal="content_filter", message="The practice teacher refuses now and then."
         )
-    reply = _reply(prompt, rng)
+    properties = (request.answer_schema or {}).get("properties")
+    tasks_wanted = isinstance(properties, dict) and "tasks" in properties
+    reply = _as_json(prompt, rng) if tasks_wanted else _reply(prompt, rng)
     for stop in request.params.stop:
         reply = reply.split(stop)[0]
     return Completion(content=reply)
@@ -85,6 +89,22 @@ def _blocks(first: int, last: int, rng: Random) -> str:
         block = f"{n}. Instruction: {idea}\n{n}. Input:\n{given}\n"
         blocks.append(block + (f"{n}. Output:\n{output}\n" if rng.random() > 0.03 else ""))
     return "###\n".join(blocks).removeprefix(f"{first}. Instruction:")
+
+
+def _as_json(prompt: str, rng: Random) -> str:
+    """Write complete tasks as JSON: now and then in a fence, cut off, or with a task that lacks its output."""
+    wanted = _TASKS_WANTED.search(prompt)
+    tasks = []
+    for _ in range(int(wanted[1]) if wanted else MOST_IDEAS):
+        idea = _idea(rng)
+        family = family_of(idea)
+        given, output = family.case(rng) if family else ("", "That cannot be done in text.")
+        tasks.append({"instruction": idea, "input": given} | ({"output": output} if rng.random() > 0.03 else {}))
+    written = json.dumps({"tasks": tasks}, ensure_ascii=False)
+    chance = rng.random()
+    if chance < 0.05:
+        return "I would rather talk about the weather."
+    return f"Here they are:\n```json\n{written[:-1]},}}\n```" if chance < 0.2 else written
 
 
 def _worked(family: Family | None, rng: Random) -> str:

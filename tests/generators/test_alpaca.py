@@ -3,12 +3,13 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from instructgen.files import bundled_dir
 from instructgen.generators.alpaca import Alpaca
-from instructgen.records import Rejection, Sample
+from instructgen.records import Rejection, Sample, SlotBound
 from instructgen.teachers.tokens import request_bound
 from instructgen.testing import make_sample, make_seed, make_view, play, reply
 
@@ -171,3 +172,76 @@ def test_no_word_of_a_reply_is_lost(text, truncated):
 
     for word in ("river", "NASA", "alpha", "一二"):
         assert text.count(word) == found.count(word)
+
+
+WRITTEN = (
+    '{"tasks": [{"instruction": "Name a river.", "input": "<noinput>", "output": "The Po"}, '
+    '{"instruction": "Sort.", "input": "2 1", "output": "1 2"}]}'
+)
+
+
+def structured(*said, **options):
+    return play(Alpaca(structured=True, **options).flow(VIEW, Random(0)), said)
+
+
+@pytest.mark.parametrize("said", [WRITTEN, f"Here:\n```json\n{WRITTEN}\n```", WRITTEN.replace("}]}", "},]}")])
+def test_structured_tasks_are_asked_by_schema_and_near_json_is_read(said):
+    """One request that carries the schema; three seeds shown, the rest of the twenty asked for."""
+    played = structured(said)
+
+    assert told(played.items) == TWO
+    assert all(len(sample.provenance.parents) == 3 for sample in played.samples)
+    (request,) = played.requests
+    assert list(request.answer_schema["properties"]) == ["tasks"]
+    assert request.messages[0].content.startswith("Write 17 new tasks")
+    assert request.messages[0].content.count("Seed task number") == 3
+
+
+def test_a_structured_reply_that_does_not_fit_is_asked_for_once_more():
+    """With what is wrong; after that it is one rejection with both texts. A cut reply is asked for again, too."""
+    assert told(structured("No.", WRITTEN).items) == TWO
+    assert told(structured(reply(WRITTEN[:60], truncated=True), WRITTEN).items) == TWO
+    played = structured('{"tasks": [{"instruction": 7}]}', "Never.")
+
+    assert "tasks.0.instruction: Input should be a valid string" in played.requests[1].messages[-1].content
+    (rejection,) = played.rejections
+    assert (rejection.reason, rejection.text) == ("not_json", "Never.")
+    assert rejection.evidence["first"] == '{"tasks": [{"instruction": 7}]}'
+
+
+def test_structured_tasks_without_an_answer_or_beyond_the_number_are_rejections():
+    """A task that lacks a field costs itself alone; nothing at all is a rejection as well."""
+    lacking = '{"tasks": [{"instruction": "Sort."}, {"output": "x", "instruction": " "}]}'
+    assert told(structured(lacking).items) == ["missing_output", "missing_instruction"]
+    assert told(structured(WRITTEN, count=4).items) == [TWO[0], "surplus_task"]
+    assert told(structured('{"tasks": []}').items) == ["no_task"]
+    assert told(structured(reply(refused="content_filter")).items) == ["content_filter"]
+
+
+def test_structured_is_no_part_of_the_released_method():
+    """Nor of a text completion, which has no second turn."""
+    for options in ({"fidelity": "as_released"}, {"endpoint": "text"}):
+        with pytest.raises(ValidationError, match="needs endpoint: chat and fidelity: fixed"):
+            Alpaca(structured=True, **options)
+
+
+def test_no_structured_slot_takes_more_than_its_bound():
+    """Both questions, with the longest fields, the schema in the prompt and the longest wrong answer."""
+    long = [make_seed("译" * 5_000, input="🌊" * 5_000, output="ب" * 5_000, id=str(n)) for n in range(3)]
+    generator = Alpaca(structured=True)
+    played = play(generator.flow(make_view(long), Random(0)), ["译" * 20_000, "x"])
+    taken = sum((request_bound(request, 0) for request in played.requests), SlotBound())
+
+    bound = generator.slot_bound()
+    assert (taken.requests, taken.completion_tokens) == (bound.requests, bound.completion_tokens) == (2, 6144)
+    assert bound.prompt_tokens >= taken.prompt_tokens > 0.8 * bound.prompt_tokens
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=2, max_size=2), st.booleans())
+def test_any_structured_reply_gives_samples_or_rejections(texts, truncated):
+    """Whatever a teacher says, twice."""
+    items = structured(*(reply(text, truncated=truncated) for text in texts)).items
+
+    assert items
+    assert all(isinstance(item, Sample | Rejection) for item in items)

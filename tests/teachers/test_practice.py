@@ -29,7 +29,7 @@ def test_what_it_says_is_a_function_of_the_prompt_and_the_seed():
     assert len({answer(chat(prompt, seed)).content for seed in range(20)}) > 10
 
 
-@pytest.mark.parametrize("generator", [SelfInstruct(), SelfInstruct(form="short"), Alpaca()])
+@pytest.mark.parametrize("generator", [SelfInstruct(), SelfInstruct(form="short"), Alpaca(), Alpaca(structured=True)])
 def test_our_generators_make_samples_of_its_replies(generator):
     """Over some slots there are samples of every generator, with non-empty answers."""
     samples = [item for slot in range(8) for item in played(generator, slot) if isinstance(item, Sample)]
