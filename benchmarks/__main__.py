@@ -22,6 +22,7 @@ SMALL = {
     "filters": ["--rows", "10000"],
     "templates": ["--rows", "20000", "--repeats", "2"],
     "export": ["--rows", "100000"],
+    "resume": ["--decisions", "10000"],
 }
 """Each measurement with the arguments of its small size; without them it takes its full one."""
 

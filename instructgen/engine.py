@@ -124,11 +124,17 @@ class Engine:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def fold(self) -> Ending | None:
-        """Take in the closed slots; return the ending if the run has already ended."""
-        for slot in self._opened.run.slots():
+        """Take in the closed slots; return the ending if the run has already ended.
+
+        Only a run that goes on needs the pool and the filters' memory, which take longer than all the counting.
+        """
+        for slot in self._opened.closed():
             self._fold(slot)
         self._next = self.progress.slots
-        return self._ending()
+        ending = self._ending()
+        if ending is None:
+            self._remember()
+        return ending
 
     async def work(self) -> Ending:
         """Start slots, commit them, until an ending; `fold` comes first."""
@@ -316,39 +322,46 @@ class Engine:
         self._opened.log.append(lines, closed)
         bought = {key: played.ledger.used[key][1] for key in charged if key not in self._purchases.reused}
         by_batch = (bought[key] for key in self._purchases.by_batch.intersection(bought))
-        self._count(slot, lines, closed, accepted, sum(bought.values(), Usage()), sum(by_batch, Usage()))
+        self._count(lines, closed, sum(bought.values(), Usage()), sum(by_batch, Usage()))
+        self._admit(slot, accepted, self._screening.entries)
         log.debug("slot %d closed: %d of %d accepted", slot, len(accepted), len(lines))
         self._watch(self.progress)
 
+    def _remember(self) -> None:
+        """Take what the closed slots accepted into the pool and the filters' memory."""
+        slots = ([Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
+                 for slot in self._opened.run.slots())  # fmt: skip
+        for number, (accepted, entries) in enumerate(self._screening.restored(slots)):
+            self._admit(number, accepted, entries)
+
+    def _admit(self, slot: int, accepted: list[Sample], entries: int) -> None:
+        """Add to the pool what a slot accepted, and note what later slots see of it and of `entries` in memory."""
+        for sample in accepted:
+            self._pool.add(sample)
+        self._snapshots[slot] = Snapshot(len(self._pool), entries)
+        self._snapshots.pop(slot - self.recipe.window, None)
+
     def _fold(self, slot: ClosedSlot) -> None:
-        accepted = [Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
-        self._screening.restore(accepted)
         total = sum((Usage.model_validate(cost) for cost in slot.closed["usage"].values()), Usage())
         charged = set(slot.closed["charged"])
         copied, by_batch = charged & self._purchases.reused, charged & self._purchases.by_batch
         total -= self._stored_usage(copied)
         share = total if by_batch == charged - copied else self._stored_usage(by_batch)
-        self._count(slot.number, slot.lines, slot.closed, accepted, total, share)
+        self._count(slot.lines, slot.closed, total, share)
 
     def _stored_usage(self, keys: Iterable[str]) -> Usage:
         answers = filter(None, map(self._opened.store.get, keys))
         return sum((answer.usage.model_copy(update={"requests": 1}) for answer in answers), Usage())
 
-    def _count(
-        self, slot: int, lines: list[dict[str, Any]], closed: dict[str, Any], accepted: list[Sample], spent: Usage,
-        by_batch: Usage,
-    ) -> None:  # fmt: skip
-        """Move on to the state after a closed slot."""
-        for sample in accepted:
-            self._pool.add(sample)
-        self._snapshots[slot] = Snapshot(len(self._pool), self._screening.entries)
-        self._snapshots.pop(slot - self.recipe.window, None)
+    def _count(self, lines: list[dict[str, Any]], closed: dict[str, Any], spent: Usage, by_batch: Usage) -> None:
+        """Move on to the counts after a closed slot."""
+        accepted = sum("accepted" in line for line in lines)
         self._charged.update(closed["charged"])
-        self._recent.append((len(lines), len(accepted)))
+        self._recent.append((len(lines), accepted))
         progress = self.progress
         progress.slots += 1
         progress.parsed += len(lines)
-        progress.accepted += len(accepted)
+        progress.accepted += accepted
         for line in lines:
             if "rejected" in line:
                 progress.reasons[f"{line['rejected']['stage']}/{line['rejected']['reason']}"] += 1

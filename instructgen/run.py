@@ -182,19 +182,38 @@ def _read_recipe(path: Path) -> dict[str, Any]:
 
 
 class OpenRun:
-    """A run opened for work by this process alone."""
+    """A run opened for work by this process alone.
 
-    def __init__(self, run: Run, log_end: ClosedSlot | None, store: Store) -> None:
+    `log` can be appended to once `closed` has been read to its end.
+    """
+
+    log: DecisionLog
+
+    def __init__(self, run: Run, store: Store) -> None:
         self.run, self.store = run, store
-        self.log = DecisionLog(run.path / "decisions.jsonl", log_end)
+
+    def closed(self) -> Iterator[ClosedSlot]:
+        """Yield the closed slots, the chain checked; then cut a torn tail and open the log behind the last of them.
+
+        Raises: RunError when the run is damaged.
+        """
+        last = None
+        for last in self.run.slots():
+            yield last
+        self.log = DecisionLog(self.run.path / "decisions.jsonl", last)
+
+    def close(self) -> None:
+        """Make what was decided durable."""
+        if hasattr(self, "log"):
+            self.log.close()
 
 
 @contextmanager
 def opened(path: Path, frozen: Frozen, *, overwrite: bool = False) -> Iterator[OpenRun]:
-    """Open a run for work: make it, or check that it was built with this recipe, cut a torn tail, hold its lock.
+    """Open a run for work: make it, or check that it was built with this recipe; hold its lock.
 
-    Raises: RunMismatch that names the differing keys; RunError when another process holds it, or it is damaged;
-    ExportError when the directory holds something else.
+    Raises: RunMismatch that names the differing keys; RunError when another process holds it; ExportError when the
+    directory holds something else.
     """
     if not is_run(path):
         left = [name for name in ("decisions.jsonl", "completions.db") if (path / name).exists()]
@@ -206,16 +225,13 @@ def opened(path: Path, frozen: Frozen, *, overwrite: bool = False) -> Iterator[O
             _freeze(path, frozen)
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {describe(error)}") from error
-        run, last = Run(path), None
-        for last in run.slots():  # noqa: B007 - reading to the end checks the chain and finds it
-            pass
         store = Store(path / "completions.db")
         try:
-            work = OpenRun(run, last, store)
+            work = OpenRun(Run(path), store)
             try:
                 yield work
             finally:
-                work.log.close()
+                work.close()
         finally:
             store.close()
 

@@ -16,6 +16,8 @@ from instructgen.filters.shape import Shape
 from instructgen.records import Draft, Provenance, Rejection, Sample, Seed
 
 INSTRUCTION_ONLY = frozenset({"instruction"})
+AT_ONCE = 4_096
+"""Samples of earlier sittings that are remembered together: an index takes many in faster than one by one."""
 
 
 @dataclass
@@ -65,16 +67,31 @@ class Screening:
         for seed in seeds:
             self._remember(seed.sample())
 
-    def restore(self, accepted: Sequence[Sample]) -> None:
-        """Take in what a closed slot accepted, as its commit did."""
-        drafts = set[int]()
-        for sample in accepted:
-            self._ids.add(sample.id)
-            number = sample.provenance.draft
-            if number is None or number not in drafts:
-                self._remember(sample)
-            if number is not None:
-                drafts.add(number)
+    def restored(self, slots: Iterable[list[Sample]]) -> Iterator[tuple[list[Sample], int]]:
+        """Take in what closed slots accepted, as their commits did; yield it back with the entries after each.
+
+        Many are remembered at a time, the last ones when the iterator ends.
+        """
+        waiting = list[Sample]()
+        for accepted in slots:
+            drafts = set[int]()
+            for sample in accepted:
+                self._ids.add(sample.id)
+                number = sample.provenance.draft
+                if number is None or number not in drafts:
+                    waiting.append(sample)
+                    self.entries += 1
+                if number is not None:
+                    drafts.add(number)
+            if len(waiting) >= AT_ONCE:
+                self._recall(waiting)
+                waiting = []
+            yield accepted, self.entries
+        self._recall(waiting)
+
+    def _recall(self, samples: Sequence[Sample]) -> None:
+        for check in self._memory:
+            check.remember_all(samples)
 
     def judge_draft(self, draft: Draft, until: int) -> Verdict:
         """Return why an idea is not worth paying for, by the filters that look at the instruction alone."""

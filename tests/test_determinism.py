@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from instructgen import screening
 from instructgen.filters.rouge import Rouge
 from instructgen.recipe import Recipe
 from instructgen.sitting import generate
@@ -83,6 +84,27 @@ def test_a_higher_target_goes_on_as_a_larger_run_would_have(tmp_path, seeds):
 
     assert decisions(tmp_path / "raised").startswith(first)
     assert decisions(tmp_path / "raised") == decisions(tmp_path / "at_once")
+
+
+def test_a_run_raised_again_and_again_remembers_all_it_had(tmp_path, seeds, monkeypatch):
+    """Remembered a few at a time, seen from window to window: the bytes of a run that never stopped."""
+    monkeypatch.setattr(screening, "AT_ONCE", 7)
+    for target in (40, 41, 90, 150):
+        generate(toy_recipe(seeds, Delayed(target), target=target), tmp_path / "raised")
+    generate(toy_recipe(seeds, Delayed(3), target=150, concurrency=16), tmp_path / "at_once")
+
+    assert decisions(tmp_path / "raised") == decisions(tmp_path / "at_once")
+
+
+def test_a_finished_run_is_counted_not_remembered(tmp_path, seeds, monkeypatch):
+    """Nothing will be compared, so nothing is taken into memory; the figures are those of the first time."""
+    first = generate(toy_recipe(seeds, Delayed(1)), tmp_path / "run")
+    monkeypatch.setattr(screening.Screening, "restored", None)
+    again = generate(toy_recipe(seeds, Delayed(1)), tmp_path / "run")
+
+    assert again.ending == "target"
+    for name in ("slots", "parsed", "accepted", "reasons", "usage", "spent"):
+        assert getattr(again.progress, name) == getattr(first.progress, name), name
 
 
 def test_exactly_target_samples_and_the_rest_held_back(tmp_path, seeds):

@@ -86,6 +86,11 @@ class Filter(BaseModel):
     def remember(self, sample: Sample) -> None:
         """Take an accepted sample into memory (filters with memory only)."""
 
+    def remember_all(self, samples: Sequence[Sample]) -> None:
+        """Take many in, in order, as `remember` does one by one; filters that are faster at once override this."""
+        for sample in samples:
+            self.remember(sample)
+
     def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
         """Return a verdict per sample of a stream, in order; a kept one is remembered before the next is judged.
 

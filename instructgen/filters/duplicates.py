@@ -79,6 +79,15 @@ class Duplicates(Filter):
         self._index.add(compared_text(sample, self.compare))
         self._ids.append(sample.id)
 
+    def remember_all(self, samples: Sequence[Sample]) -> None:
+        """Take samples in as the next entries; in one call where the index has one."""
+        at_once = getattr(self._index, "add_all", None)
+        if at_once is None or type(self).remember is not Duplicates.remember:
+            super().remember_all(samples)
+        elif samples:
+            at_once([compared_text(sample, self.compare) for sample in samples])
+            self._ids += [sample.id for sample in samples]
+
     def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
         """Return a verdict per sample, in order; kept ones are remembered. One call to the index."""
         found = self._index.filter([compared_text(sample, self.compare) for sample in samples], self.neighbours)

@@ -8,6 +8,7 @@ from instructgen.filters.conflict import Conflict
 from instructgen.filters.exact import Exact
 from instructgen.filters.fuzzy import Fuzzy
 from instructgen.filters.minhash import MinHash
+from instructgen.filters.rouge import Rouge
 from instructgen.records import Sample
 
 SORT = Sample.single("Sort the list.", input="3, 1", output="1, 3")
@@ -65,6 +66,42 @@ def test_batch_and_single_verdicts_agree(made):
             single.remember(sample)
 
     assert made.prepare(Tools()).check_batch(samples) == expected
+
+
+@pytest.mark.parametrize("made", [Exact(), Fuzzy(), MinHash(threshold=0.5), Rouge(threshold=0.5), Conflict()])
+def test_many_remembered_at_once_are_as_many_one_by_one(made):
+    """A run that is gone on with gives the verdicts, evidence included, of one that never stopped."""
+    words = LONG.split()
+    texts = [" ".join(words[n % 7 : n % 7 + 9 + n % 5]) for n in range(60)] + ["", LONG]
+    samples = [Sample.single(text, output=f"answer {n % 3}") for n, text in enumerate(texts)]
+    single, several = made.prepare(Tools()), made.prepare(Tools())
+    for sample in samples:
+        single.remember(sample)
+    for start, end in ((0, 25), (25, 25), (25, len(samples))):
+        several.remember_all(samples[start:end])
+    new = [Sample.single(f"{text} more", output="other") for text in texts] + samples
+    expected = [single.check(sample, since, until) for sample in new for since, until in ((0, None), (10, 40))]
+
+    assert [several.check(sample, since, until) for sample in new for since, until in ((0, None), (10, 40))] == expected
+    assert any(expected)
+    assert None in expected
+
+
+class Stemmed(Exact):
+    """Someone's filter that remembers in a way of its own."""
+
+    def remember(self, sample):
+        """Take in the first word alone."""
+        super().remember(Sample.single(sample.instruction.split()[0], output="-"))
+
+
+def test_a_filter_that_remembers_in_its_own_way_is_asked_for_each():
+    """Going on with a run does not go around an overridden `remember`."""
+    ready = Stemmed().prepare(Tools())
+    ready.remember_all([Sample.single("Sort the list.", output="?")])
+
+    assert ready.check(Sample.single("Sort", output="?")) is not None
+    assert ready.check(Sample.single("Sort the list.", output="?")) is None
 
 
 @pytest.mark.parametrize("kind", [Exact, Fuzzy, MinHash])
