@@ -22,7 +22,7 @@ import orjson
 
 from instructgen.errors import RunError
 from instructgen.files import describe, dumps
-from instructgen.records import canonical
+from instructgen.records import Sample, canonical
 
 FIRST_CHAIN = "0" * 64
 FSYNC_SECONDS = 1.0
@@ -39,6 +39,11 @@ class ClosedSlot(NamedTuple):
     chain: str
     end: int
     """Byte offset behind the closing line."""
+
+    def samples(self, limit: int = -1) -> list[Sample]:
+        """Return what a slot of a run accepted, at most the first `limit` of it; -1: all."""
+        accepted = [line["accepted"] for line in self.lines if "accepted" in line]
+        return [Sample.model_validate(said) for said in (accepted if limit < 0 else accepted[:limit])]
 
 
 class _Chain:

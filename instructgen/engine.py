@@ -329,8 +329,7 @@ class Engine:
 
     def _remember(self) -> None:
         """Take what the closed slots accepted into the pool and the filters' memory."""
-        slots = ([Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
-                 for slot in self._opened.run.slots())  # fmt: skip
+        slots = (slot.samples() for slot in self._opened.run.slots())
         for number, (accepted, entries) in enumerate(self._screening.restored(slots)):
             self._admit(number, accepted, entries)
 

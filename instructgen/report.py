@@ -78,6 +78,7 @@ def report(run: Run) -> Report:
     """Return the report of a run. Raises: RunError when it is damaged."""
     funnel, usage, charged = Counter[tuple[str, str]](), dict[str, Usage](), set[str]()
     parsed, accepted, slots, recent = 0, 0, 0, list[tuple[int, int]]()
+    tally, in_dataset, with_input, classification = Tally(), 0, 0, 0
     for slot in run.slots():
         slots += 1
         parsed += slot.closed["parsed"]
@@ -87,11 +88,11 @@ def report(run: Run) -> Report:
         for model, cost in slot.closed["usage"].items():
             usage[model] = usage.get(model, Usage()) + Usage.model_validate(cost)
         charged.update(slot.closed["charged"])
-    tally, in_dataset, with_input, classification = Tally(), 0, 0, 0
-    for in_dataset, sample in enumerate(run.samples(), 1):  # noqa: B007 - the last number is the count
-        tally.add(sample)
-        with_input += bool(sample.input)
-        classification += bool(sample.labels.get("is_classification"))
+        for sample in slot.samples(run.target - in_dataset):
+            in_dataset += 1
+            tally.add(sample)
+            with_input += bool(sample.input)
+            classification += bool(sample.labels.get("is_classification"))
     bought = _bought(run, charged)
     return Report(
         name=run.recipe["name"],

@@ -99,12 +99,11 @@ class Run:
         """Yield the dataset: the first `limit` accepted samples (default: the run's target)."""
         left = self.target if limit is None else limit
         for slot in self.slots():
-            for line in slot.lines:
-                if "accepted" in line:
-                    if left == 0:
-                        return
-                    left -= 1
-                    yield Sample.model_validate(line["accepted"])
+            if left == 0:
+                return
+            for sample in slot.samples(left):
+                left -= 1
+                yield sample
 
     def store(self) -> Store:
         """Open the completions for reading."""
@@ -142,7 +141,7 @@ class Run:
 
 
 def _verify_slot(slot: ClosedSlot, store: Store, charged: set[str], recipe_hash: str) -> Iterator[str]:
-    accepted = [Sample.model_validate(line["accepted"]) for line in slot.lines if "accepted" in line]
+    accepted = slot.samples()
     for sample in accepted:
         if sample.content_id() != sample.id:
             yield f"sample {sample.id}: its content hashes to {sample.content_id()}"
