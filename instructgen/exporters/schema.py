@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from instructgen.formats.holds import COLUMNS, MORE
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PROVENANCE_COLUMNS: dict[str, Any] = {
-    "source": "string", "source_id": "string", "generator": "string", "teacher": "string", "recipe": "string",
-    "licence": "string", "language": "string", "parents": ["string"],
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,), "int64": (int,), "int32": (int,), "float64": (float, int), "bool": (bool,),
 }  # fmt: skip
-"""Fields of `Provenance` that become columns (`provenance_source`, ...) when that is chosen over one JSON text."""
 
 
 def with_ours(columns: Mapping[str, Any], provenance: str) -> dict[str, Any]:
@@ -31,8 +31,42 @@ def with_ours(columns: Mapping[str, Any], provenance: str) -> dict[str, Any]:
     if provenance == "json":
         ours["provenance"] = "string"
     elif provenance == "columns":
-        ours |= {f"provenance_{name}": feature for name, feature in PROVENANCE_COLUMNS.items()}
+        ours |= {f"provenance_{name}": feature for name, feature in COLUMNS.items()} | {MORE: "string"}
     return {**{name: feature for name, feature in columns.items() if name not in ours}, **ours}
+
+
+def misfit(columns: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Return what in a row is of another type than its column, "" when all fits; nulls fit everywhere.
+
+    Example: misfit({"a": [{"b": "string"}]}, {"a": [{"b": 1}]}) -> "a[0].b: expected string, found 1"
+    """
+    for name, feature in columns.items():
+        value = row.get(name)
+        if value.__class__ is str and feature == "string":
+            continue
+        if problem := _misfit(name, feature, value):
+            return problem
+    return ""
+
+
+def _misfit(where: str, feature: Any, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(feature, str):
+        kind = type(value)
+        fits = isinstance(value, _PYTHON[feature]) and (kind is bool) == (feature == "bool")
+        if fits and kind is int and feature != "float64" and not -(2**63) <= value < 2**63:
+            fits = False
+        return "" if fits else f"{where}: expected {feature}, found {value!r:.60}"
+    if isinstance(feature, list):
+        if not isinstance(value, list | tuple):
+            return f"{where}: expected a list, found {value!r:.60}"
+        parts = ((f"{where}[{number}]", feature[0], part) for number, part in enumerate(value))
+        return next((problem for part in parts if (problem := _misfit(*part))), "")
+    if not isinstance(value, Mapping):
+        return f"{where}: expected an object, found {value!r:.60}"
+    inner = ((f"{where}.{name}", part, value.get(name)) for name, part in feature.items())
+    return next((problem for part in inner if (problem := _misfit(*part))), "")
 
 
 def card_features(columns: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,13 +17,15 @@ from instructgen.exporters.shards import JsonLines, ParquetShards
 from instructgen.exporters.tally import Tally
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
-from instructgen.formats.holds import carried
+from instructgen.formats.holds import carried, columns_of
 from instructgen.formats.reading import encoded
 from instructgen.formats.single import Single, as_sample, writes_singles
 from instructgen.records import ID_LENGTH, Sample, canonical, digest
 
 GROUP_SAMPLES = 10_000
 """The most samples that share a row: larger groups become several rows."""
+_Named = tuple[Sample, str, str]
+"""A sample, its id in this export, and its split."""
 
 
 class Writing:
@@ -36,7 +38,7 @@ class Writing:
         self._schemas = {name: schema.arrow_schema(columns) for name, columns in self._columns.items()}
         self._shards: dict[tuple[str, str], ParquetShards] = {}
         self._lines: dict[tuple[str, str], JsonLines] = {}
-        self._waiting: dict[str, list[tuple[Sample, str, str]]] = {}
+        self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
         self._first_left_out: dict[str, str] = {}
         openai = any(shape.name.startswith("openai") for shape in formats)
@@ -53,7 +55,8 @@ class Writing:
         """Licence -> samples that `commercial` keeps out of every config."""
         self.examples: dict[str, str] = {}
         self.languages: set[str] = set(options.languages)
-        self.samples = 0
+        self.seen = self.samples = 0
+        """Samples of the input, and those of them that at least one config holds."""
 
     @property
     def repeats(self) -> int:
@@ -72,23 +75,30 @@ class Writing:
         if self._options.commercial:
             batch = [sample for sample in batch if self._commercial(sample)]
         ids = self._numbering.number([sample.id for sample in batch])
-        for sample in batch:
-            self.samples += 1
-            self.tally.add(sample)
-            self.checks.look(sample, self.samples)
-            self._check_licence(sample)
-            if sample.provenance.language:
-                self.languages.add(sample.provenance.language)
         splits = [split_of(name, self._options.splits, self._options.seed) for name in ids]
-        for shape in self._formats:
-            self._write_config(shape, batch, ids, splits)
+        named = list(zip(batch, ids, splits, strict=True))
+        held = set[int]().union(*[self._write_config(shape, named) for shape in self._formats])
+        for place, sample in enumerate(batch):
+            self.seen += 1
+            if place in held:
+                self._count(sample)
+
+    def _count(self, sample: Sample) -> None:
+        """Take a sample that is in the dataset into its statistics."""
+        self.samples += 1
+        self.tally.add(sample)
+        self.checks.look(sample, self.seen)
+        self._check_licence(sample)
+        if sample.provenance.language:
+            self.languages.add(sample.provenance.language)
 
     def _write_singles(self, batch: Sequence[Single]) -> None:
         """Do what `_write_samples` does, without making samples and column by column."""
         ids = self._numbering.number([digest(one.content())[:ID_LENGTH] for one in batch])
         self.tally.add_singles(batch)
-        self.checks.look_singles(batch, self.samples + 1)
+        self.checks.look_singles(batch, self.seen + 1)
         self.samples += len(batch)
+        self.seen += len(batch)
         places: dict[str, list[int]] = {}
         for place, name in enumerate(ids):
             places.setdefault(split_of(name, self._options.splits, self._options.seed), []).append(place)
@@ -128,74 +138,89 @@ class Writing:
             return
         own, said = licence_id(sample.provenance.licence), licence_id(self._options.licence)
         if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
-            self.checks.found("non_commercial", self.samples)
+            self.checks.found("non_commercial", self.seen)
         if own in SHARE_ALIKE and said != own:
-            self.checks.found("share_alike", self.samples)
+            self.checks.found("share_alike", self.seen)
 
-    def _write_config(self, shape: Format, batch: list[Sample], ids: list[str], splits: list[str]) -> None:
-        named = list(zip(batch, ids, splits, strict=True))
-        if type(shape).group is not Format.group:
-            self._write_groups(shape, named)
-            return
+    def _write_config(self, shape: Format, named: Sequence[_Named]) -> set[int]:
+        """Write a batch to one config; return the places of the samples that it holds."""
+        groups, held = type(shape).group is not Format.group, set[int]()
         lines: dict[str, list[bytes]] = {}
-        for sample, name, split in named:
+        for place, one in enumerate(named):
             try:
-                row = shape.write(sample)
+                (rows, _), *_ = shape.share([one[0]])
+                flat = [self._flat(shape, row) for row in rows]
             except Unwritable as error:
-                self._leave_out(shape, [sample], error)
+                self._leave_out(shape, one[0], error)
                 continue
-            lines.setdefault(split, []).append(self._write_row(shape, row, split, self._ours(sample, name, shape)))
+            held.add(place)
+            if groups:
+                self._wait(shape, one)
+            else:
+                sample, name, split = one
+                ours = self._ours([(sample, name)], shape)
+                lines.setdefault(split, []).append(self._write_row(shape, rows[0], flat[0], split, ours))
         for split, part in lines.items():
             self._jsonl(shape.name, split).write(part)
+        return held
 
-    def _write_groups(self, shape: Format, named: Sequence[tuple[Sample, str, str]]) -> None:
+    def _flat(self, shape: Format, row: Row) -> Row:
+        """Return the row as Parquet holds it. Raises: Unwritable for a value of another type than its column's."""
+        flat = shape.flat(row)
+        if problem := schema.misfit(shape.columns, flat):
+            raise Unwritable("wrong_type", f"format {shape.name!r}: {problem}")
+        return flat
+
+    def _wait(self, shape: Format, one: _Named) -> None:
         """Collect samples until another group begins; a group is in the split of its first sample."""
-        for one in named:
-            waiting = self._waiting.setdefault(shape.name, [])
-            if waiting and (shape.group(waiting[0][0]) != shape.group(one[0]) or len(waiting) >= GROUP_SAMPLES):
-                self._write_group(shape)
-            self._waiting.setdefault(shape.name, []).append(one)
+        waiting = self._waiting.get(shape.name)
+        if waiting and (shape.group(waiting[0][0]) != shape.group(one[0]) or len(waiting) >= GROUP_SAMPLES):
+            self._write_group(shape)
+        self._waiting.setdefault(shape.name, []).append(one)
 
     def _write_group(self, shape: Format) -> None:
         group = self._waiting.pop(shape.name, [])
         if not group:
             return
-        samples, (first, name, split) = [sample for sample, _, _ in group], group[0]
-        try:
-            rows = shape.write_all(samples)
-        except Unwritable as error:
-            self._leave_out(shape, samples, error)
-            return
-        alone = len(samples) == 1
-        for number, row in enumerate(rows):
-            ours = self._ours(first, name if number == 0 else f"{name}.{number}", shape, alone=alone)
-            self._jsonl(shape.name, split).write([self._write_row(shape, row, split, ours)])
+        names: dict[int, list[str]] = {}  # a list: one object may stand in the stream twice
+        for sample, name, _ in group:
+            names.setdefault(id(sample), []).append(name)
+        split = group[0][2]
+        for rows, samples in shape.share([sample for sample, _, _ in group]):
+            inside = [(sample, names[id(sample)].pop(0)) for sample in samples]
+            ours = self._ours(inside, shape)
+            for number, row in enumerate(rows):
+                if number:  # what the samples carry stands once, beside the first row
+                    ours = dict.fromkeys(ours) | {"id": f"{inside[0][1]}.{number}"}
+                self._jsonl(shape.name, split).write([self._write_row(shape, row, shape.flat(row), split, ours)])
 
-    def _write_row(self, shape: Format, row: Row, split: str, ours: Row) -> bytes:
+    def _write_row(self, shape: Format, row: Row, flat: Row, split: str, ours: Row) -> bytes:
         """Hand a row to its Parquet writer; return it as a line of JSON."""
         line = encoded(row) + b"\n"
         size = len(line) + sum(len(value) for value in ours.values() if isinstance(value, str))
-        self._parquet(shape.name, split).write({**shape.flat(row), **ours}, size)
+        self._parquet(shape.name, split).write({**flat, **ours}, size)
         if shape.name not in self.examples:
             self.examples[shape.name] = _shown(row)
         return line
 
-    def _ours(self, sample: Sample, name: str, shape: Format, *, alone: bool = True) -> Row:
-        """Return `id` and provenance of a row; of samples that share one, the first one's provenance alone."""
-        if self._options.provenance == "json":
-            known = carried(sample, input_apart="input" in shape.holds) if alone else sample.provenance.as_json()
-            return {"id": name, "provenance": canonical(known).decode()}
+    def _ours(self, samples: Sequence[tuple[Sample, str]], shape: Format) -> Row:
+        """Return `id` and provenance of a row with these samples, which have these names."""
+        if self._options.provenance == "none":
+            return {"id": samples[0][1]}
+        known = [carried(sample, shape) for sample, _ in samples]
+        for part, (_, name) in list(zip(known, samples, strict=True))[1:]:
+            if len(name) > ID_LENGTH:  # the row's id is that of the first
+                part["id"] = name
         if self._options.provenance == "columns":
-            known = sample.provenance.model_dump(mode="json", include=set(schema.PROVENANCE_COLUMNS))
-            return {"id": name, **{f"provenance_{key}": value for key, value in known.items()}}
-        return {"id": name}
+            return {"id": samples[0][1], **columns_of(known)}
+        told: Any = known if len(known) > 1 else known[0]
+        return {"id": samples[0][1], "provenance": canonical(told).decode()}
 
-    def _leave_out(self, shape: Format, samples: Sequence[Sample], error: Unwritable) -> None:
-        first = samples[0].id
+    def _leave_out(self, shape: Format, sample: Sample, error: Unwritable) -> None:
         if self._options.strict:
-            raise ExportError(f"sample {first}: {error.detail}; leave out --strict to skip such samples, counted")
-        self.left_out[shape.name][error.reason] += len(samples)
-        self._first_left_out.setdefault(shape.name, f"sample {first}: {error.detail}")
+            raise ExportError(f"sample {sample.id}: {error.detail}; leave out --strict to skip such samples, counted")
+        self.left_out[shape.name][error.reason] += 1
+        self._first_left_out.setdefault(shape.name, f"sample {sample.id}: {error.detail}")
 
     def _parquet(self, config: str, split: str) -> ParquetShards:
         if (config, split) not in self._shards:
@@ -222,14 +247,14 @@ class Writing:
         return [self._config(shape) for shape in self._formats]
 
     def _refuse_nothing(self) -> None:
-        if not self.samples:
+        if not self.seen:
             held = ", ".join(f"{count:,} of licence {name}" for name, count in sorted(self.withheld.items()))
             raise ExportError("there are no samples to export" + (f"; --commercial keeps out {held}" if held else ""))
         written = {config for config, _ in self._shards}
         for shape in self._formats:
             if shape.name not in written:
                 raise ExportError(
-                    f"format {shape.name!r} can hold none of the {self.samples:,} samples; "
+                    f"format {shape.name!r} can hold none of the {self.seen:,} samples; "
                     f"the first: {self._first_left_out[shape.name]}"
                 )
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from instructgen.records import Sample
+from instructgen.records import Sample, Turn
 
 Row = dict[str, Any]
 
@@ -36,6 +36,13 @@ class Unreadable(Exception):  # noqa: N818 - says something about one row; reade
         self.reason, self.detail = reason, detail
 
 
+class Shared(NamedTuple):
+    """Rows, and the samples that `read` finds in them, in its order."""
+
+    rows: list[Row]
+    samples: list[Sample]
+
+
 class Format:
     """One row shape."""
 
@@ -49,7 +56,8 @@ class Format:
     optional: ClassVar[frozenset[str]] = frozenset()
     """Columns, and keys inside of them, that a written row may lack, or that `flat` puts into another form."""
     holds: ClassVar[frozenset[str]] = frozenset()
-    """Parts of a sample that a row has a place for, of `formats.holds.PARTS`; "input" = apart from the instruction."""
+    """Parts of a sample that a row has a place for, of `formats.holds.PARTS`; "input" = apart from the instruction,
+    "step_keys" = what a step has beside text and rating, "provenance" = all of it."""
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row looks like this shape (used to detect a dataset's format)."""
@@ -86,9 +94,20 @@ class Format:
         """Return the key of samples that share a row (instances of a task, paths of a tree); "" = a row of its own."""
         return ""
 
+    def share(self, samples: Sequence[Sample]) -> list[Shared]:
+        """Return samples with one `group` key, which stood side by side, in as few rows as hold all of each.
+
+        Raises: Unwritable when `write` would for one of them.
+        """
+        return [Shared([self.write(sample)], [sample]) for sample in samples]
+
     def write_all(self, samples: Sequence[Sample]) -> list[Row]:
-        """Return the rows of samples with one `group` key, which stood side by side. Raises: Unwritable."""
-        return [self.write(sample) for sample in samples]
+        """Return the rows of `share`. Raises: Unwritable."""
+        return [row for shared in self.share(samples) for row in shared.rows]
+
+    def more_keys(self, turn: Turn) -> Mapping[str, Any]:
+        """Return those of a turn's extra keys that a row has no place for."""
+        return turn.extra
 
     def gather(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield numbered rows as `read` wants them; shapes that spread a sample over several rows join those here."""

@@ -61,7 +61,7 @@ class Alpaca(Format):
         """Return instruction, input, output. Raises: Unwritable for system messages, dialogues, tools, ..."""
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        return self.row_of(question.content, question.input, answer.content)
+        return self.row_of(question.content, question.input, answer.text)
 
     def row_of(self, instruction: str, given: str, output: str) -> Row:
         """Return instruction, input, output."""

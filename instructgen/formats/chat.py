@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from instructgen.formats import Unreadable, Unwritable
 from instructgen.records import Role, Turn
 
@@ -24,8 +26,8 @@ def turns_of(messages: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, .
 
 
 def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
-    """Return turns as role and content; a "developer" turn gets its name back."""
-    return [{"role": str(turn.extra.get("role", turn.role)), "content": turn.text} for turn in turns]
+    """Return turns as role and content."""
+    return [{"role": turn.role, "content": turn.text} for turn in turns]
 
 
 def _turn(message: Mapping[str, Any], where: str) -> Turn:
@@ -51,11 +53,21 @@ def _turn(message: Mapping[str, Any], where: str) -> Turn:
         role=role,
         content=content,
         name=message.get("name") or "",
-        tool_calls=tuple(dict(call) for call in calls),
+        tool_calls=tuple(_call(call) for call in calls),
         tool_call_id=message.get("tool_call_id") or "",
         weight=weight,
         extra=extra,
     )
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool call in OpenAI's shape: no null fields, and arguments as a JSON text where they are an object."""
+    made = {key: value for key, value in call.items() if value is not None}
+    function = made.get("function")
+    if isinstance(function, Mapping) and isinstance(function.get("arguments"), Mapping):
+        arguments = orjson.dumps(function["arguments"], default=repr).decode()
+        made["function"] = {**function, "arguments": arguments}
+    return made
 
 
 def _joined(content: Any, where: str) -> Any:
@@ -75,6 +87,8 @@ def closed(turns: Sequence[Turn], name: str) -> tuple[list[Turn], Turn]:
     """Return a conversation as (prompt, closing answer). Raises: Unwritable when the assistant does not close it."""
     if not turns or turns[-1].role != "assistant":
         raise Unwritable("open", f"format {name!r} needs a conversation that the assistant closes")
+    if len(turns) == 1:
+        raise Unwritable("no_prompt", f"format {name!r} needs a prompt before the answer")
     return list(turns[:-1]), turns[-1]
 
 

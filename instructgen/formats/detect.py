@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from instructgen.errors import DataError
 from instructgen.formats import Format, Unreadable
-from instructgen.formats.reading import encoded, plain, whole
+from instructgen.formats.holds import carried_in
+from instructgen.formats.reading import encoded, plain, wholes, without_ours
 from instructgen.records import Provenance, Rejection, Sample
 
 SPECIFIC_FIRST = (
@@ -68,14 +69,22 @@ def read(
 def read_row(number: int, row: Mapping[str, Any], shape: Format, source: str = "") -> Iterator[Sample | Rejection]:
     """Yield what is in one gathered row: its samples, or a rejection if it lacks the shape."""
     try:
-        for sample in shape.read(row):
-            yield _placed(whole(sample), source, number)
+        for sample in _samples(row, shape):
+            yield _placed(sample, source, number)
     except Unreadable as error:
         yield _unreadable(error.reason, error.detail, number, row)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         yield _unreadable("wrong_type", f"{place}: {first['msg']}", number, row)
+
+
+def _samples(row: Mapping[str, Any], shape: Format) -> list[Sample]:
+    known = carried_in(shape.scatter(row)[0])
+    if not known:
+        return shape.read(row)
+    row_id = shape.scatter(row)[0].get("id")
+    return wholes(shape.read(without_ours(row)), known, row_id if isinstance(row_id, str) else "", shape)
 
 
 def _placed(sample: Sample, source: str, number: int) -> Sample:

@@ -47,6 +47,6 @@ class Dolly(Format):
         return {
             "instruction": question.content,
             "context": question.input,
-            "response": answer.content,
+            "response": answer.text,
             "category": category if isinstance(category, str) else None,
         }

@@ -1,21 +1,22 @@
 """What a row shape can hold of a sample, and what it carries beside the row.
 
 A format names its parts in `holds`; `demand` raises `Unwritable` for a sample with more than that, so that nothing
-is lost silently. Labels, extra columns and the place where an instruction ends and its input begins are not lost
-either: exporters write them into the provenance column (`carried`), and readers put them back (`restored`).
+is lost silently. Labels, extra columns, names, and the place where an instruction ends and its input begins are not
+lost either: exporters write them into the provenance column (`carried`), and readers put them back (`restored`).
 
     demand(sample, frozenset({"system", "dialogue"}), "messages")     # raises for tools, other answers, steps, media
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from pydantic import Field, JsonValue, ValidationError
 
-from instructgen.formats import Unwritable
-from instructgen.records import ID_LENGTH, Answer, Provenance, Record, Sample, Turn
+from instructgen.formats import Format, Unwritable
+from instructgen.records import ID_LENGTH, Answer, Provenance, Record, Sample, Turn, canonical
 
 PARTS: dict[str, str] = {
     "tools": "tools, tool calls or tool answers",
@@ -36,16 +37,14 @@ def parts_of(sample: Sample) -> set[str]:
     Example: parts_of(Sample.single("Hi", output="Ho", system="Be kind.")) -> {"system"}
     """
     found = {name for name in ("tools", "answers", "steps", "media") if getattr(sample, name)}
-    roles = []
-    for turn in sample.turns:
-        if turn.role == "system":
-            found.add("system")
-        else:
-            roles.append(turn.role)
+    for turn in (*sample.turns, *(turn for answer in sample.answers for turn in answer.turns)):
         if turn.role == "tool" or turn.tool_calls or turn.tool_call_id:
             found.add("tools")
         if turn.weight is not None:
             found.add("weight")
+    roles = [turn.role for turn in sample.turns if turn.role != "system"]
+    if len(roles) < len(sample.turns):
+        found.add("system")
     if roles != ["user", "assistant"]:
         found.add("dialogue")
     if not sample.turns or sample.turns[-1].role != "assistant":
@@ -61,43 +60,95 @@ def demand(sample: Sample, holds: frozenset[str], name: str) -> None:
         raise Unwritable(part, f"format {name!r} cannot hold {PARTS[part]}")
 
 
-def carried(sample: Sample, *, input_apart: bool) -> dict[str, Any]:
-    """Return the provenance of a sample as JSON, and beside it what a row has no place for.
+def carried(sample: Sample, shape: Format) -> dict[str, Any]:
+    """Return the provenance of a sample as JSON, and beside it what a row of `shape` has no place for.
 
     `labels` and `extra` are the sample's; `turns` maps a turn's number to its name and extra keys and, unless the
     format keeps the input apart, to the length of that input in characters; `answers` are rank, score and source of
-    the other answers. Example: {"source": "generated", "turns": {"0": {"input": 7}}}
+    the other answers, and the same of their turns; `steps` are the steps' extra keys, `media` the hashes.
+    Example: {"source": "generated", "turns": {"0": {"input": 7}}}
     """
     known: dict[str, Any] = sample.provenance.as_json()
     if sample.labels:
         known["labels"] = sample.labels
     if sample.extra:
         known["extra"] = sample.extra
-    turns = {}
-    for number, turn in enumerate(sample.turns):
-        more = _beside(turn, input_apart=input_apart)
-        if more:
-            turns[str(number)] = more
-    if turns:
+    if turns := _turns_beside(sample.turns, shape):
         known["turns"] = turns
-    if sample.answers:
-        answers = [
-            answer.model_dump(mode="json", exclude_defaults=True, exclude={"turns"}) for answer in sample.answers
-        ]
-        if any(answers):
-            known["answers"] = answers
-    return known
+    lists: dict[str, list[Any]] = {
+        "answers": [_answer_beside(answer, shape) for answer in sample.answers],
+        "steps": [] if "step_keys" in shape.holds else [step.extra for step in sample.steps],
+        "media": [medium.sha256 for medium in sample.media],
+    }
+    return known | {name: values for name, values in lists.items() if any(values)}
 
 
-def _beside(turn: Turn, *, input_apart: bool) -> dict[str, Any]:
-    more: dict[str, Any] = {}
-    if turn.input and not input_apart:
-        more["input"] = len(turn.input)
-    if turn.name:
-        more["name"] = turn.name
-    if turn.extra:
-        more["extra"] = turn.extra
-    return more
+def _turns_beside(turns: Sequence[Turn], shape: Format) -> dict[str, dict[str, Any]]:
+    beside = {}
+    for number, turn in enumerate(turns):
+        more: dict[str, Any] = {}
+        if turn.input and not ("input" in shape.holds and turn.role == "user"):
+            more["input"] = len(turn.input)
+        if turn.name:
+            more["name"] = turn.name
+        if turn.extra and (keys := shape.more_keys(turn)):
+            more["extra"] = dict(keys)
+        if more:
+            beside[str(number)] = more
+    return beside
+
+
+def _answer_beside(answer: Answer, shape: Format) -> dict[str, Any]:
+    more = answer.model_dump(mode="json", exclude_defaults=True, exclude={"turns"})
+    turns = _turns_beside(answer.turns, shape)
+    return more | ({"turns": turns} if turns else {})
+
+
+COLUMNS: dict[str, Any] = {
+    "source": "string", "source_id": "string", "generator": "string", "teacher": "string", "recipe": "string",
+    "licence": "string", "language": "string", "parents": ["string"],
+}  # fmt: skip
+"""Fields of `Provenance` that become columns (`provenance_source`, ...) when that is chosen over one JSON text."""
+MORE = "provenance_more"
+"""The column beside them: whatever else is carried, as a JSON text."""
+
+
+def columns_of(carried_by_row: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the samples of one row carry as values of `COLUMNS` and `MORE`, by column.
+
+    Example: columns_of([{"source": "generated", "labels": {"label": 1}}])
+             -> {"provenance_source": "generated", ..., "provenance_more": '{"labels":{"label":1}}'}
+    """
+    first = carried_by_row[0]
+    shared = {name for name in COLUMNS if all(known.get(name) == first.get(name) for known in carried_by_row)}
+    empty: dict[str, Any] = {name: [] if isinstance(kind, list) else "" for name, kind in COLUMNS.items()}
+    values = {f"provenance_{name}": first.get(name, empty[name]) if name in shared else None for name in COLUMNS}
+    rest = [{name: value for name, value in known.items() if name not in shared} for known in carried_by_row]
+    more: Any = rest if len(rest) > 1 else rest[0]
+    return values | {MORE: canonical(more).decode() if any(rest) else None}
+
+
+def carried_in(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a row of ours carries, for each of its samples; [] for a row that is none of ours.
+
+    Read from the column `provenance`, else from the columns that `columns_of` made.
+    """
+    if isinstance(text := row.get("provenance"), str):
+        return _dicts(text)
+    if MORE not in row:
+        return []
+    common = {name: row[column] for name in COLUMNS if row.get(column := f"provenance_{name}")}
+    more = _dicts(row[MORE]) if isinstance(row[MORE], str) else [{}]
+    return [{**common, **part} for part in more]
+
+
+def _dicts(text: str) -> list[dict[str, Any]]:
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return []
+    many = found if isinstance(found, list) else [found]
+    return many if all(isinstance(one, dict) for one in many) else []
 
 
 def restored(sample: Sample, known: Mapping[str, Any], row_id: str = "") -> Sample:
@@ -108,9 +159,19 @@ def restored(sample: Sample, known: Mapping[str, Any], row_id: str = "") -> Samp
     try:
         put_back = _put_back(sample, known)
     except ValidationError:
-        return sample.with_provenance(notes={**sample.provenance.notes, "provenance": dict(known)})
-    numbered = row_id.startswith(f"{put_back.id}-") and row_id[ID_LENGTH + 1 :].isdecimal()
-    return put_back.model_copy(update={"id": row_id}) if numbered else put_back
+        return noted(sample, dict(known))
+    return numbered(put_back, row_id)
+
+
+def noted(sample: Sample, known: JsonValue) -> Sample:
+    """Return the sample with a provenance that is not ours in its notes."""
+    return sample.with_provenance(notes={**sample.provenance.notes, "provenance": known})
+
+
+def numbered(sample: Sample, row_id: str) -> Sample:
+    """Return the sample with the id of its row if that is its own, numbered as a repeat."""
+    fits = row_id.startswith(f"{sample.id}-") and row_id[ID_LENGTH + 1 :].isdecimal()
+    return sample.model_copy(update={"id": row_id}) if fits else sample
 
 
 class _TurnBeside(Record):
@@ -121,38 +182,64 @@ class _TurnBeside(Record):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class _AnswerBeside(Record):
+    """What it says of another answer."""
+
+    rank: int | None = None
+    score: float | None = None
+    source: str = ""
+    turns: dict[int, _TurnBeside] = Field(default_factory=dict)
+
+
 class _Beside(Provenance):
     """What `carried` writes."""
 
     labels: dict[str, JsonValue] = Field(default_factory=dict)
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     turns: dict[int, _TurnBeside] = Field(default_factory=dict)
-    answers: tuple[dict[str, JsonValue], ...] = ()
+    answers: tuple[_AnswerBeside, ...] = ()
+    steps: tuple[dict[str, JsonValue], ...] = ()
+    media: tuple[str, ...] = ()
 
 
 def _put_back(sample: Sample, known: Mapping[str, Any]) -> Sample:
     beside = _Beside.model_validate(known)
-    answers = sample.answers
+    answers, steps, media = sample.answers, sample.steps, sample.media
     if len(answers) == len(beside.answers):
-        pairs = zip(answers, beside.answers, strict=True)
-        answers = tuple(Answer.model_validate({**more, "turns": answer.turns}) for answer, more in pairs)
-    provenance = beside.model_dump(exclude={"labels", "extra", "turns", "answers"}, exclude_defaults=True)
+        answers = tuple(_answer(*pair) for pair in zip(answers, beside.answers, strict=True))
+    if len(steps) == len(beside.steps):
+        pairs = zip(steps, beside.steps, strict=True)
+        steps = tuple(step.model_copy(update={"extra": {**step.extra, **extra}}) for step, extra in pairs)
+    if len(media) == len(beside.media):
+        media = tuple(one.model_copy(update={"sha256": known}) for one, known in zip(media, beside.media, strict=True))
+    own = set(_Beside.model_fields) - set(Provenance.model_fields)
     return Sample(
-        turns=tuple(_turn(turn, beside.turns.get(number)) for number, turn in enumerate(sample.turns)),
+        turns=_turns(sample.turns, beside.turns),
         tools=sample.tools,
         answers=answers,
         labels={**beside.labels, **sample.labels},
-        steps=sample.steps,
-        media=sample.media,
+        steps=steps,
+        media=media,
         extra={**sample.extra, **beside.extra},
-        provenance=Provenance(**provenance),
+        provenance=Provenance(**beside.model_dump(exclude=own, exclude_defaults=True)),
     )
+
+
+def _answer(answer: Answer, beside: _AnswerBeside) -> Answer:
+    more = beside.model_dump(exclude={"turns"}, exclude_defaults=True)
+    return answer.model_copy(update={**more, "turns": _turns(answer.turns, beside.turns)})
+
+
+def _turns(turns: Sequence[Turn], beside: Mapping[int, _TurnBeside]) -> tuple[Turn, ...]:
+    return tuple(_turn(turn, beside.get(number)) for number, turn in enumerate(turns))
 
 
 def _turn(turn: Turn, beside: _TurnBeside | None) -> Turn:
     if beside is None:
         return turn
-    update: dict[str, Any] = {key: getattr(beside, key) for key in ("name", "extra") if getattr(beside, key)}
+    update: dict[str, Any] = {"extra": {**turn.extra, **beside.extra}}
+    if beside.name:
+        update["name"] = beside.name
     if 0 < beside.input <= len(turn.content) - 2:
         joint = len(turn.content) - beside.input
         if turn.content[joint - 2 : joint] == "\n\n":

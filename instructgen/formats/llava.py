@@ -59,6 +59,8 @@ class Llava(Format):
         said = spoken(sample.turns)
         marks = sum(part["value"].count(MARK) for part in said)
         first = next((n for n, turn in enumerate(sample.turns) if turn.role == "user"), None)
+        if len(sample.media) == 1 and first is not None and said[first]["value"].startswith(HEAD) and marks == 1:
+            raise Unwritable("image_marks", f"the first question begins with {MARK}, which this format adds: remove it")
         if marks == 0 and len(sample.media) == 1 and first is not None:
             said[first]["value"] = HEAD + said[first]["value"]
         elif marks != len(sample.media):

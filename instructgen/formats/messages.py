@@ -15,7 +15,7 @@ from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Sample
 
-KNOWN = frozenset({"messages", "tools", "parallel_tool_calls"})
+KNOWN = frozenset({"messages", "tools"})
 
 
 class Messages(Format):

@@ -5,25 +5,29 @@
     oasst        {"message_id": "...", "parent_id": null, "message_tree_id": "...", "role": "prompter", "text": "..."}
 
 A sample is one path from the root to a leaf; a turn's extra keys hold what is known of its message, so that the paths
-of a tree that stand side by side make the tree again. Flat messages of a tree must stand side by side too, parents
+of a tree that stand side by side make the tree again. A path that would vanish in the tree (a part of another one, or a
+second wording of a message) begins a tree of its own. Flat messages of a tree must stand side by side too, parents
 first, as in the published files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import orjson
 
-from instructgen.formats import Format, Row, Unreadable
-from instructgen.formats.holds import demand
-from instructgen.formats.reading import OURS, text_of
+from instructgen.formats import Format, Row, Shared, Unreadable, Unwritable
+from instructgen.formats.holds import carried_in, demand
+from instructgen.formats.reading import CARRIERS, text_of
 from instructgen.records import Provenance, Role, Sample, Turn, digest
 
 ROLES: dict[str, Role] = {"prompter": "user", "user": "user", "assistant": "assistant", "system": "system"}
 NAMES: dict[Role, str] = {"user": "prompter", "assistant": "assistant", "system": "system", "tool": "tool"}
 _OWN = frozenset({"text", "role", "replies", "parent_id", "message_tree_id", "tree_state"})
+_APART = _OWN | CARRIERS | {"id", "extra"}
+"""Keys of a turn that a message has no place for: there they mean something else."""
 DEPTH = 500
 """The longest path that is read; deeper nesting is no conversation."""
 
@@ -48,7 +52,9 @@ class OasstTree(Format):
         if not isinstance(root, Mapping):
             raise Unreadable("missing_field", "prompt: expected the tree's first message")
         tree = str(row.get("message_tree_id") or root.get("message_id") or "")
-        extra = {key: row[key] for key in ("tree_state", "provenance") if isinstance(row.get(key), str) and row[key]}
+        extra = (
+            {"tree_state": row["tree_state"]} if isinstance(row.get("tree_state"), str) and row["tree_state"] else {}
+        )
         return [_path(path, tree, extra) for path in _paths(root)]
 
     def write(self, sample: Sample) -> Row:
@@ -56,23 +62,29 @@ class OasstTree(Format):
         return self.write_all([sample])[0]
 
     def group(self, sample: Sample) -> str:
-        """Return the tree's id."""
-        return _tree_id(sample)
+        """Return the tree's id and state."""
+        return digest([_tree_id(sample), sample.extra.get("tree_state")])
 
-    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
-        """Return the tree that the paths make. Raises: Unwritable."""
+    def share(self, samples: Sequence[Sample]) -> list[Shared]:
+        """Return the trees that the paths make, mostly one. Raises: Unwritable."""
         for sample in samples:
             demand(sample, self.holds, self.name)
-        roots = _merged(samples)
-        state = samples[0].extra.get("tree_state")
+            _demand_path(sample, self.name)
+        name, state = _tree_id(samples[0]), samples[0].extra.get("tree_state")
+        trees: list[_Tree] = []
+        for sample in samples:
+            if not any(tree.take(sample) for tree in trees):
+                trees.append(_Tree(f"{name}.{len(trees) + 1}" if trees else name))
+                trees[-1].take(sample)
+        said = state if isinstance(state, str) else ""
         return [
-            {
-                "message_tree_id": _tree_id(samples[0]),
-                "tree_state": state if isinstance(state, str) else "",
-                "prompt": root,
-            }
-            for root in roots
+            Shared([{"message_tree_id": tree.name, "tree_state": said, "prompt": tree.roots[0]}], tree.samples())
+            for tree in trees
         ]
+
+    def more_keys(self, turn: Turn) -> Mapping[str, Any]:
+        """Return the keys that a message has no place for."""
+        return {key: value for key, value in turn.extra.items() if not _in_message(key, value)}
 
     def flat(self, row: Row) -> Row:
         """Return the row with its tree as a JSON text: nesting of any depth has no fixed schema."""
@@ -131,34 +143,36 @@ class Oasst(Format):
 
     def write(self, sample: Sample) -> Row:
         """Return the message of a sample of one turn. Raises: Unwritable; longer ones go through `write_all`."""
-        demand(sample, self.holds, self.name)
-        return self.write_all([sample])[0]
+        rows = self.write_all([sample])
+        if len(rows) > 1:
+            raise Unwritable("messages", f"format {self.name!r} has a row a message, and here are {len(rows)}")
+        return rows[0]
 
     def group(self, sample: Sample) -> str:
         """Return the tree's id."""
         return _tree_id(sample)
 
-    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
-        """Return the messages of the tree, parents first. Raises: Unwritable."""
-        rows = []
-        for tree in OasstTree().write_all(samples):
-            for node, parent in _walk(tree["prompt"]):
-                known = {key: value for key, value in node.items() if key != "replies"}
-                place = {"message_tree_id": tree["message_tree_id"], "tree_state": tree["tree_state"]}
-                rows.append({"parent_id": parent, **place, **known})
-        return rows
+    def share(self, samples: Sequence[Sample]) -> list[Shared]:
+        """Return the messages of each tree, parents first. Raises: Unwritable."""
+        return [Shared(_messages(shared.rows[0]), shared.samples) for shared in OasstTree().share(samples)]
+
+    def more_keys(self, turn: Turn) -> Mapping[str, Any]:
+        """Return the keys that a message has no place for."""
+        return OasstTree().more_keys(turn)
 
     def flat(self, row: Row) -> Row:
         """Return the row with the columns of this shape; a message's other keys become the JSON text `extra`."""
-        more = {key: value for key, value in row.items() if key not in self.columns}
-        known = {name: row.get(name) for name in self.columns if name != "extra"}
+        fits = {"lang": isinstance(row.get("lang"), str), "rank": type(row.get("rank")) is int}
+        more = {key: value for key, value in row.items() if not fits.get(key, key in self.columns)}
+        known = {name: row.get(name) for name in self.columns if name != "extra" and fits.get(name, True)}
         return {**known, "extra": orjson.dumps(more).decode() if more else None}
 
 
 def _unfolded(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message with the keys that `flat` had put into a JSON text, and without our own columns."""
     more = _nested(message.get("extra"))
-    known = {key: value for key, value in message.items() if key not in ("extra", *OURS)}
+    ours = {"extra", "id", *CARRIERS} if carried_in(message) or "extra" in message else {"extra"}
+    known = {key: value for key, value in message.items() if key not in ours}
     return {**known, **more} if isinstance(more, dict) else known
 
 
@@ -215,20 +229,70 @@ def _tree_id(sample: Sample) -> str:
     return sample.provenance.source_id or sample.id
 
 
-def _merged(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """Return the trees of paths: turns with one message id and one parent are one message."""
-    roots: list[dict[str, Any]] = []
-    for sample in samples:
-        level, above = roots, _tree_id(sample)
+def _demand_path(sample: Sample, name: str) -> None:
+    if not 0 < len(sample.turns) <= DEPTH:
+        raise Unwritable("depth", f"format {name!r} holds 1 to {DEPTH} messages, not {len(sample.turns)}")
+    ids = [said for turn in sample.turns if isinstance(said := turn.extra.get("message_id"), str)]
+    if len(set(ids)) < len(ids):
+        raise Unwritable("message_id", f"format {name!r} needs a message_id of its own for each turn")
+
+
+def _in_message(key: str, value: Any) -> bool:
+    """Tell whether a message has a place for a turn's extra key."""
+    return key not in _APART and value is not None and (key != "message_id" or isinstance(value, str))
+
+
+@dataclass
+class _Tree:
+    """Paths of one tree: turns with one message id, parent and wording are one message."""
+
+    name: str
+    roots: list[dict[str, Any]] = field(default_factory=list)
+    """One, once a path is in it."""
+    ends: dict[str, Sample] = field(default_factory=dict)
+    """Message id of a leaf -> the sample that ends there."""
+    names: set[str] = field(default_factory=set)
+    """Message ids, each once in a tree."""
+
+    def take(self, sample: Sample) -> bool:
+        """Put a path in; `False` when it, or one that is there, would not come back as it was."""
+        nodes, above = list[tuple[str, dict[str, Any]]](), self.name
         for turn in sample.turns:
-            known = turn.extra.get("message_id") or _made_id(above, turn)
-            node = next((one for one in level if one["message_id"] == known), None)
-            if node is None:
-                extra = {key: value for key, value in turn.extra.items() if key != "message_id"}
-                node = {"message_id": known, "role": NAMES[turn.role], "text": turn.text, **extra, "replies": []}
-                level.append(node)
-            level, above = node["replies"], str(known)
-    return roots
+            extra = {key: value for key, value in turn.extra.items() if _in_message(key, value)}
+            known = str(extra.pop("message_id", None) or _made_id(above, turn))
+            nodes.append((known, {"message_id": known, "role": NAMES[turn.role], "text": turn.text, **extra}))
+            above = known
+        level, at, above_is_end = self.roots, 0, False
+        while at < len(nodes) and (there := _named(level, nodes[at][0])) is not None:
+            if {key: value for key, value in there.items() if key != "replies"} != nodes[at][1]:
+                return False
+            level, at, above_is_end = there["replies"], at + 1, there["message_id"] in self.ends
+        fresh = {known for known, _ in nodes[at:]}
+        if not fresh or fresh & self.names or above_is_end or (at == 0 and self.roots):
+            return False
+        for _, node in nodes[at:]:
+            level.append(node | {"replies": []})
+            level = level[-1]["replies"]
+        self.names |= fresh
+        self.ends[nodes[-1][0]] = sample
+        return True
+
+    def samples(self) -> list[Sample]:
+        """Return the samples in the order in which the tree gives their paths."""
+        return [self.ends[path[-1]["message_id"]] for path in _paths(self.roots[0])]
+
+
+def _named(messages: Sequence[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    return next((one for one in messages if one["message_id"] == name), None)
+
+
+def _messages(tree: Row) -> list[Row]:
+    """Return the messages of a tree, parents first."""
+    place = {"message_tree_id": tree["message_tree_id"], "tree_state": tree["tree_state"]}
+    return [
+        {"parent_id": parent, **place, **{key: value for key, value in node.items() if key != "replies"}}
+        for node, parent in _walk(tree["prompt"])
+    ]
 
 
 def _walk(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str | None]]:

@@ -79,7 +79,8 @@ def full_messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
 
 
 def _message(turn: Turn) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": turn.extra.get("role", turn.role)}
+    developer = turn.role == "system" and turn.extra.get("role") == "developer"
+    message: dict[str, Any] = {"role": "developer" if developer else turn.role}
     if turn.text or not turn.tool_calls:
         message["content"] = turn.text
     if turn.name:
@@ -101,4 +102,6 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         raise Unwritable("tool_call", f"tool call {call!r:.120}: expected id, type and function")
     if set(function) != {"name", "arguments"} or not all(isinstance(value, str) for value in function.values()):
         raise Unwritable("tool_call", f"tool call {call!r:.120}: expected function with name and arguments as texts")
-    return {"id": call.get("id", ""), "type": call.get("type", "function"), "function": dict(function)}
+    if not all(isinstance(call.get(key, ""), str) for key in ("id", "type")):
+        raise Unwritable("tool_call", f"tool call {call!r:.120}: expected id and type as texts")
+    return {**{key: call[key] for key in ("id", "type") if key in call}, "function": dict(function)}

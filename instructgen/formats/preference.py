@@ -145,7 +145,7 @@ class TextPreference(_Pairs):
         """Return the question and both answers. Raises: Unwritable."""
         demand(sample, self.holds, self.name)
         question, chosen = sample.turns
-        return {"prompt": question.text, "chosen": chosen.content, "rejected": other_answer(sample, self.name).content}
+        return {"prompt": question.text, "chosen": chosen.text, "rejected": other_answer(sample, self.name).text}
 
 
 class OpenAIPreference(Format):

@@ -43,7 +43,7 @@ class Process(Format):
             "finish_reason": "string",
         },
     }  # fmt: skip
-    holds: ClassVar[frozenset[str]] = frozenset({"steps"})
+    holds: ClassVar[frozenset[str]] = frozenset({"steps", "step_keys"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has a problem and a label with steps."""
@@ -122,7 +122,7 @@ def _demand_steps(sample: Sample, holds: frozenset[str], name: str) -> None:
     demand(sample, holds, name)
     if not sample.steps:
         raise Unwritable("no_steps", f"format {name!r} needs rated steps; here are none")
-    if sample.output != "\n".join(step.text for step in sample.steps):
+    if sample.turns[-1].text != "\n".join(step.text for step in sample.steps):
         raise Unwritable("other_answer", f"format {name!r} holds the steps alone; the answer says something else")
 
 

@@ -47,7 +47,7 @@ class PromptCompletion(Format):
         """Return the question, an input joined to it, and the answer. Raises: Unwritable."""
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        return {"prompt": question.text, "completion": answer.content}
+        return {"prompt": question.text, "completion": answer.text}
 
 
 class ChatPromptCompletion(Format):
@@ -126,7 +126,7 @@ class Flan(Format):
         """Return the question, an input joined to it, and the answer. Raises: Unwritable."""
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        return {"inputs": question.text, "targets": answer.content}
+        return {"inputs": question.text, "targets": answer.text}
 
 
 def _flan_keys(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class Ranked(Format):
         return isinstance(answers, list) and bool(answers) and all(isinstance(a, dict) and "rank" in a for a in answers)
 
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
-        """Return the prompt with the best answer, the others beside it in order of rank. Raises: Unreadable."""
+        """Return the prompt with the best answer, the others beside it in the row's order. Raises: Unreadable."""
         nemo = "completions" in row and "answers" not in row
         given = [
             _answer(part, number, nemo)
@@ -47,10 +47,10 @@ class Ranked(Format):
         ]
         if not given:
             raise Unreadable("missing_field", "answers: expected at least one, found none")
-        ordered = sorted(given, key=lambda answer: answer.rank or 0)  # stable: ties stay in the row's order
-        best, others = ordered[0], tuple(ordered[1:])
-        if best.rank != 1:
-            raise Unreadable("no_best", f"answers: expected one of rank 1, found ranks {[a.rank for a in ordered]}")
+        best = next((answer for answer in given if answer.rank == 1), None)  # of ties the first
+        if best is None:
+            raise Unreadable("no_best", f"answers: expected one of rank 1, found ranks {[a.rank for a in given]}")
+        others = tuple(answer for answer in given if answer is not best)
         prompt = _prompt(row["context"] if nemo and "context" in row else row.get("prompt"))
         more = {
             key: value for key, value in (("score", best.score), ("source", best.source)) if value not in (None, "")
@@ -65,23 +65,34 @@ class Ranked(Format):
         """Return the prompt and all answers, the closing one as rank 1. Raises: Unwritable for an unranked one."""
         demand(sample, self.holds, self.name)
         prompt, own = closed(sample.turns, self.name)
+        score, source = own.extra.get("score"), own.extra.get("source")
         answers = [
-            {"content": own.content, "rank": 1, "score": own.extra.get("score"), "source": own.extra.get("source", "")}
+            {
+                "content": own.text,
+                "rank": 1,
+                "score": score if isinstance(score, int | float) and not isinstance(score, bool) else None,
+                "source": source if isinstance(source, str) else "",
+            }
         ]
         for other in sample.answers:
             if other.rank is None:
                 raise Unwritable("unranked", f"format {self.name!r} needs a rank for each answer; one has none")
+            if other.rank < 1:
+                raise Unwritable("rank", f"format {self.name!r} counts ranks from 1, the best; here is {other.rank}")
             if len(other.turns) != 1 or other.turns[0].role != "assistant":
                 raise Unwritable("answer_shape", f"format {self.name!r} holds answers of one assistant turn")
-            answers.append({"content": other.text, "rank": other.rank, "score": other.score, "source": other.source})
+            answers.append(
+                {"content": other.turns[0].text, "rank": other.rank, "score": other.score, "source": other.source}
+            )
         return {"prompt": chat_rows(prompt), "answers": answers}
 
 
 def _answer(part: Mapping[str, Any], number: int, nemo: bool) -> Answer:
     where = f"answers[{number}]"
     rank = part.get("rank")
-    if isinstance(rank, bool) or not isinstance(rank, int | float) or rank != int(rank):
-        raise Unreadable("wrong_type", f"{where}.rank: expected a whole number, found {rank!r:.40}")
+    least = 0 if nemo else 1
+    if isinstance(rank, bool) or not isinstance(rank, int | float) or rank != rank // 1 or rank < least:
+        raise Unreadable("wrong_type", f"{where}.rank: expected a whole number from {least}, found {rank!r:.40}")
     said = part.get("content", part.get("answer", part.get("completion")))
     turn = single_answer(messages_of(said, where, role="assistant"), where)
     source = part.get("source", part.get("model"))

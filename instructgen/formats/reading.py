@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from instructgen.formats import Unreadable
-from instructgen.formats.holds import restored
+from instructgen.formats import Format, Unreadable
+from instructgen.formats.holds import COLUMNS, MORE, noted, numbered, restored
 from instructgen.records import Provenance, Sample, scrub
 
-OURS = ("id", "provenance")
-"""Columns that our own exports add to a format's."""
+CARRIERS = frozenset({"provenance", MORE, *(f"provenance_{name}" for name in COLUMNS)})
+"""Columns that our own exports add to a format's, beside `id`."""
 LABELS = frozenset({"category", "label", "options", "is_classification", "desirable"})
 """Columns that say something about the sample itself; they become labels."""
 
@@ -68,22 +68,25 @@ def rest_of(row: Mapping[str, Any], known: frozenset[str], source_key: str = "id
     return fields
 
 
-def whole(sample: Sample) -> Sample:
-    """Return a sample as it was before one of our exports wrote its row: provenance, labels and input put back.
+def without_ours(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without the columns that our exports add; the id stays."""
+    return {key: value for key, value in row.items() if key not in CARRIERS}
 
-    A sample whose row carried no `provenance` JSON comes back unchanged.
+
+def wholes(samples: Sequence[Sample], known: Sequence[Mapping[str, Any]], row_id: str, shape: Format) -> list[Sample]:
+    """Return the samples of a row as they were before our export wrote it: provenance, labels and input put back.
+
+    `known` is what the row carries (`holds.carried_in`), for all of its samples or for each.
     """
-    text = sample.extra.get("provenance")
-    if not isinstance(text, str):
-        return sample
-    try:
-        known = orjson.loads(text)
-    except ValueError:
-        return sample
-    if not isinstance(known, dict):
-        return sample
-    extra = {key: value for key, value in sample.extra.items() if key != "provenance"}
-    return restored(sample.model_copy(update={"extra": extra}), known, sample.provenance.source_id)
+    if "provenance" in shape.holds:
+        return [numbered(sample, row_id) for sample in samples]
+    if len(known) == 1:
+        return [restored(sample, known[0], row_id) for sample in samples]
+    if len(known) != len(samples):  # somebody took instances out, or put some in: whose is whose is not known
+        return [noted(sample, [dict(one) for one in known]) for sample in samples]
+    return [
+        restored(*pair, row_id if not number else "") for number, pair in enumerate(zip(samples, known, strict=True))
+    ]
 
 
 def encoded(value: Any) -> bytes:

@@ -17,7 +17,7 @@ class SampleRows(Format):
     name: ClassVar[str] = "sample"
     title: ClassVar[str] = "a whole sample: turns, answers, labels, provenance"
     columns: ClassVar[Mapping[str, Any]] = {"sample": "string"}
-    holds: ClassVar[frozenset[str]] = frozenset({*PARTS, "input"})
+    holds: ClassVar[frozenset[str]] = frozenset({*PARTS, "input", "step_keys", "provenance"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has turns, or is our Parquet form of a sample."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats import Format, Row, Shared, Unreadable
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, rest_of, text_of
-from instructgen.records import Sample, Turn
+from instructgen.records import Sample, Turn, digest
 
 
 class SelfInstruct(Format):
@@ -52,21 +52,21 @@ class SelfInstruct(Format):
         return self.write_all([sample])[0]
 
     def group(self, sample: Sample) -> str:
-        """Return the task: its id in the source and its instruction."""
-        return f"{sample.provenance.source_id}\n{sample.instruction}"
+        """Return the hash of what the instances of a task have in common: id, name, instruction, kind."""
+        kind = sample.labels.get("is_classification")
+        return digest([sample.provenance.source_id, sample.extra.get("name"), kind, sample.instruction])
 
-    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
+    def share(self, samples: Sequence[Sample]) -> list[Shared]:
         """Return one task with an instance per sample. Raises: Unwritable."""
         for sample in samples:
             demand(sample, self.holds, self.name)
         first = samples[0]
         name, kind = first.extra.get("name"), first.labels.get("is_classification")
-        return [
-            {
-                "id": first.provenance.source_id or first.id,
-                "name": name if isinstance(name, str) else None,
-                "instruction": first.instruction,
-                "instances": [{"input": sample.input, "output": sample.output} for sample in samples],
-                "is_classification": kind if isinstance(kind, bool) else None,
-            }
-        ]
+        row: Row = {
+            "id": first.provenance.source_id or first.id,
+            "name": name if isinstance(name, str) else None,
+            "instruction": first.instruction,
+            "instances": [{"input": sample.input, "output": sample.turns[-1].text} for sample in samples],
+            "is_classification": kind if isinstance(kind, bool) else None,
+        }
+        return [Shared([row], list(samples))]

@@ -82,5 +82,10 @@ def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
 
 
 def spoken(turns: Iterable[Turn]) -> list[dict[str, str]]:
-    """Return turns as from/value pairs, an input joined to its instruction."""
-    return [{"from": str(turn.extra.get("from", NAMES[turn.role])), "value": turn.text} for turn in turns]
+    """Return turns as from/value pairs, an input joined to its instruction, under the names that trainers know."""
+    return [{"from": _speaker(turn), "value": turn.text} for turn in turns]
+
+
+def _speaker(turn: Turn) -> str:
+    said = turn.extra.get("from")
+    return str(said) if said == "function_call" and turn.role == "assistant" else NAMES[turn.role]

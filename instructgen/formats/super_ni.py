@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats import Format, Row, Shared, Unreadable
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import OURS, list_of, rest_of, text_of
+from instructgen.formats.reading import list_of, rest_of, text_of
 from instructgen.records import Provenance, Sample, Turn, digest
 
 _EXAMPLE = {"input": "string", "output": "string", "explanation": "string"}
@@ -53,10 +53,8 @@ class SuperNI(Format):
         if not instances:
             raise Unreadable("no_instances", "Instances: expected at least one, found none")
         rest = rest_of(row, frozenset({"Definition", "Instances"}))
-        task = {key: value for key, value in row.items() if key not in ("Instances", *OURS) and value not in (None, [])}
+        task = {key: value for key, value in row.items() if key not in ("Instances", "id") and value not in (None, [])}
         extra = {"task": task} if set(task) != {"Definition"} or definition != [instruction] else {}
-        if "provenance" in rest.get("extra", {}):
-            extra["provenance"] = rest["extra"]["provenance"]
         row_id = rest["provenance"].source_id if "provenance" in rest else ""
         return [_sample(instruction, extra, one, number, row_id) for number, one in enumerate(instances)]
 
@@ -68,22 +66,22 @@ class SuperNI(Format):
         """Return the hash of all that the samples of a task have in common."""
         return digest([sample.instruction, sample.extra.get("task")])
 
-    def write_all(self, samples: Sequence[Sample]) -> list[Row]:
+    def share(self, samples: Sequence[Sample]) -> list[Shared]:
         """Return one task with an instance per sample. Raises: Unwritable."""
         for sample in samples:
             demand(sample, self.holds, self.name)
-        task = samples[0].extra.get("task")
+        task, instruction = samples[0].extra.get("task"), samples[0].instruction
         known: Row = dict(task) if isinstance(task, dict) else {}
-        row: Row = {"Definition": [samples[0].instruction], "Positive Examples": [], "Negative Examples": [], **known}
-        return [{**row, "Instances": [_instance(sample) for sample in samples]}]
+        if "\n".join(_texts(known.get("Definition"))) != instruction:  # it was changed since, or is another's key
+            known["Definition"] = [instruction]
+        row: Row = {"Definition": [], "Positive Examples": [], "Negative Examples": [], **known}
+        return [Shared([{**row, "Instances": [_instance(sample) for sample in samples]}], list(samples))]
 
     def flat(self, row: Row) -> Row:
         """Return the row with lists of texts where task files have either a text or a list."""
         known = {key: _texts(value) if key in (*LISTS, "Definition") else value for key, value in row.items()}
         for key in ("Positive Examples", "Negative Examples"):
-            known[key] = [
-                {name: str(one.get(name, "")) for name in _EXAMPLE} for one in row[key] if isinstance(one, dict)
-            ]
+            known[key] = [{name: str(one.get(name, "")) for name in _EXAMPLE} for one in _objects(row.get(key))]
         return known
 
 
@@ -102,11 +100,15 @@ def _sample(instruction: str, extra: dict[str, Any], one: Mapping[str, Any], num
 
 
 def _instance(sample: Sample) -> Row:
-    outputs = sample.labels.get("outputs")
-    known = [str(output) for output in outputs] if isinstance(outputs, list) and outputs else [sample.output]
-    if known[0] != sample.output:  # the answer was changed since
-        known = [sample.output]
+    outputs, said = sample.labels.get("outputs"), sample.turns[-1].text
+    known = [str(output) for output in outputs] if isinstance(outputs, list) and outputs else [said]
+    if known[0] != said:  # the answer was changed since
+        known = [said]
     return {"id": sample.provenance.source_id or sample.id, "input": sample.input, "output": known}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 
 def _texts(value: Any) -> list[str]:

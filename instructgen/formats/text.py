@@ -79,7 +79,7 @@ class Text(Format):
     def _wrapped(self, sample: Sample) -> str:
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        parts = (question.content, question.input, answer.content)
+        parts = (question.content, question.input, answer.text)
         if any(
             mark.strip() in part
             for part in parts
@@ -90,7 +90,7 @@ class Text(Format):
             raise Unwritable("marks", "the instruction holds the wrapper's own 'Input:' line")
         given = f"{_INPUT[self.wrapper]}{question.input}" if question.input else ""
         preamble = _PREAMBLE[self.wrapper][0 if question.input else 1]
-        return f"{preamble}{_INSTRUCTION}{question.content}{given}{_RESPONSE}{answer.content}{_TAIL[self.wrapper]}"
+        return f"{preamble}{_INSTRUCTION}{question.content}{given}{_RESPONSE}{answer.text}{_TAIL[self.wrapper]}"
 
     def _through_template(self, sample: Sample) -> str:
         from jinja2 import TemplateError

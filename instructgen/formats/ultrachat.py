@@ -44,6 +44,8 @@ class UltraChat(Format):
     def write(self, sample: Sample) -> Row:
         """Return id and texts. Raises: Unwritable, also for turns that do not alternate from the user's on."""
         demand(sample, self.holds, self.name)
+        if not sample.turns:
+            raise Unwritable("open", f"format {self.name!r} needs at least one turn")
         for number, turn in enumerate(sample.turns):
             if turn.role != SPEAKERS[number % 2]:
                 raise Unwritable("roles", f"turn {number} is {turn.role}'s, format 'ultrachat' needs them in turn")

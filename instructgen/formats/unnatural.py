@@ -59,7 +59,7 @@ class Unnatural(Format):
             "instruction_with_input": question.text,
             "input": question.input,
             "constraints": constraints if isinstance(constraints, str) else "None.",
-            "output": answer.content,
+            "output": answer.text,
         }
         return {"instruction": question.content, "instances": [instance]}
 

@@ -85,6 +85,73 @@ def _solved(steps):
 STEPS = st.lists(STEP, min_size=1, max_size=3).map(_solved)
 SURE_STEPS = st.lists(SURE, min_size=1, max_size=3).map(_solved)
 
+NAMES = st.sampled_from(
+    ["role", "from", "text", "id", "extra", "message_id", "lang", "score", "task", "question", "name"]
+)
+VALUES = WORDS | st.integers(-3, 3) | st.booleans() | st.lists(WORDS, max_size=1) | st.fixed_dictionaries({"a": WORDS})
+STRANGE = st.dictionaries(NAMES | WORDS, VALUES, max_size=2)
+
+
+def _turn(*roles):
+    """A turn with anything beside its text."""
+    return st.builds(
+        Turn, role=st.sampled_from(roles), content=WORDS, input=WORDS | st.just(""), name=st.just("") | WORDS,
+        weight=st.none() | st.sampled_from([0.0, 1.0, 0.5]), extra=st.just({}) | STRANGE,
+        tool_calls=st.just(()) | st.sampled_from([(CALL,), ({"function": CALL["function"]},), ({"name": "x"},)]),
+        tool_call_id=st.sampled_from(["", "", "call_1"]),
+    )  # fmt: skip
+
+
+def _plain(turns):
+    """Some without tools and weights, so that more shapes hold them."""
+    bare = {"weight": None, "tool_calls": (), "tool_call_id": ""}
+    stripped = tuple(turn.model_copy(update=bare) for turn in turns)
+    return st.sampled_from([stripped, stripped, stripped, turns])
+
+
+TURNS = st.tuples(_turn("user"), _turn("assistant")).flatmap(_plain) | st.lists(
+    _turn("system", "user", "assistant", "tool"), max_size=4
+).map(tuple).flatmap(_plain)
+ANYTHING = st.builds(
+    Sample,
+    turns=TURNS,
+    tools=st.sampled_from([(), (), (), (TOOL,)]),
+    answers=st.just(())
+    | st.lists(
+        st.builds(
+            Answer,
+            turns=st.tuples(_turn("assistant")).flatmap(_plain) | st.just(()),
+            rank=st.none() | st.integers(-1, 3),
+            score=st.none() | st.floats(0, 1),
+            source=st.just("") | WORDS,
+        ),
+        max_size=2,
+    ).map(tuple),
+    labels=st.dictionaries(
+        st.sampled_from(["category", "is_classification", "desirable", "outputs", "x"]), VALUES, max_size=2
+    ),
+    steps=st.just(())
+    | st.just(())
+    | st.lists(
+        st.builds(
+            Step,
+            text=WORDS,
+            rating=RATING,
+            extra=st.just({})
+            | st.dictionaries(st.sampled_from(["flagged", "place", "human", "chosen", "x"]), VALUES, max_size=1),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    media=st.just(())
+    | st.lists(
+        st.builds(Media, path=WORDS, sha256=st.just("") | WORDS, kind=st.sampled_from(["image", "audio"])), max_size=2
+    ).map(tuple),
+    extra=st.just({}) | STRANGE,
+    provenance=PROVENANCE,
+)
+"""Samples with all that the record allows, in any combination."""
+
 NATURAL = {
     "alpaca": SINGLE, "dolly": SINGLE, "flan": SINGLE, "llava": IMAGE, "messages": CHAT, "oasst": CHAT,
     "oasst_tree": OPEN, "openai": TOOLS | WEIGHED, "openai_preference": CHAT_PAIR, "preference": CHAT_PAIR,

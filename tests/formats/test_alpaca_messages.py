@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from instructgen.formats import Unreadable, Unwritable
 from instructgen.formats.alpaca import Alpaca
+from instructgen.formats.detect import read
 from instructgen.formats.messages import Messages
-from instructgen.formats.reading import whole
 from instructgen.records import Answer, Sample, Turn
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -115,6 +115,6 @@ def test_content_in_parts():
 
 def test_a_foreign_provenance_column_is_kept_as_a_note():
     """A `provenance` that is not ours is not lost, and does not stop the reader."""
-    (sample,) = Alpaca().read({"instruction": "a", "output": "b", "provenance": '{"url": "x"}'})
+    (sample,) = read([(1, {"instruction": "a", "output": "b", "provenance": '{"url": "x"}'})], Alpaca())
 
-    assert whole(sample).provenance.notes == {"provenance": {"url": "x"}}
+    assert sample.provenance.notes == {"provenance": {"url": "x"}}

@@ -13,7 +13,7 @@ from instructgen.exporters import schema
 from instructgen.formats import Unwritable
 from instructgen.formats.detect import detect, read
 from instructgen.formats.holds import carried
-from tests.formats.holding import FORMATS, NATURAL
+from tests.formats.holding import ANYTHING, FORMATS, NATURAL
 
 SLOW = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -22,7 +22,7 @@ SLOW = settings(
 
 def through(shape, sample):
     """Write a sample as the exporter does, with id and provenance, and read it again."""
-    ours = {"id": sample.id, "provenance": orjson.dumps(carried(sample, input_apart="input" in shape.holds)).decode()}
+    ours = {"id": sample.id, "provenance": orjson.dumps(carried(sample, shape)).decode()}
     rows = [{**row, **ours} for row in shape.write_all([sample])]
     (back,) = read(enumerate(orjson.loads(orjson.dumps(rows)), 1), shape)
     return back
@@ -31,7 +31,7 @@ def through(shape, sample):
 def through_parquet(shape, sample):
     """The same over Parquet, with the schema that the card states."""
     columns = schema.with_ours(shape.columns, "json")
-    ours = {"id": sample.id, "provenance": orjson.dumps(carried(sample, input_apart="input" in shape.holds)).decode()}
+    ours = {"id": sample.id, "provenance": orjson.dumps(carried(sample, shape)).decode()}
     rows = [{**shape.flat(row), **ours} for row in shape.write_all([sample])]
     file = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema.arrow_schema(columns)), file)
@@ -53,6 +53,23 @@ def test_a_shape_gives_back_what_it_holds(name, data):
 
     assert through(shape, sample) == sample
     assert through_parquet(shape, sample) == sample
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+@given(sample=ANYTHING)
+@settings(SLOW, max_examples=60)
+def test_anything_comes_back_or_is_refused(name, sample):
+    """Whatever a sample holds, in answers, turns, steps or extra keys: a shape gives all of it back or says why not."""
+    shape = FORMATS[name]
+    try:
+        rows = shape.write_all([sample])
+    except Unwritable as error:
+        assert error.reason.isidentifier()
+        assert error.detail
+        return
+    assert through(shape, sample) == sample
+    if not any(schema.misfit(shape.columns, shape.flat(row)) for row in rows):
+        assert through_parquet(shape, sample) == sample
 
 
 @pytest.mark.parametrize("first", sorted(FORMATS))
