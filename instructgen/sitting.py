@@ -19,7 +19,7 @@ from instructgen.files import bundled_dir, find, read_text
 from instructgen.prompts import Prompts
 from instructgen.purchases import Purchases
 from instructgen.recipe import Recipe
-from instructgen.run import Frozen, OpenRun, Run, opened, seeds_hash, version_note
+from instructgen.run import Frozen, OpenRun, Run, is_run, opened, seeds_hash, version_note
 from instructgen.screening import Screening
 from instructgen.teachers import Connection, Sitting, cancel, leave, ledger_of, places_now
 from instructgen.teachers.budget import Amount, Budget
@@ -82,12 +82,18 @@ def generate(
     path, started = Path(into), time.monotonic()
     with ExitStack() as stack:
         frozen = freeze(recipe)
-        work = stack.enter_context(opened(path, frozen, overwrite=overwrite))
         stores = []
         for other in reuse:
             store = Run(Path(other)).store()
             stack.callback(store.close)
             stores.append(store)
+        lent = tools(unsafe_code=unsafe_code)
+        screening = Screening([option.prepare(lent) for option in recipe.filters])
+        if not is_run(path):  # whatever is wrong is said before the folder is cleared
+            budget(recipe, online=True)
+            if not offline:
+                recipe.teacher.check()
+        work = stack.enter_context(opened(path, frozen, overwrite=overwrite))
         purchases = Purchases(
             work.store,
             Prompts(frozen.prompts),
@@ -95,8 +101,6 @@ def generate(
             run_seed=recipe.seed,
             reuse=stores,
         )
-        lent = tools(unsafe_code=unsafe_code)
-        screening = Screening([option.prepare(lent) for option in recipe.filters])
         caps = budget(recipe, online=work.store.count(bought=True) > len(purchases.by_batch))
         engine = Engine(recipe, frozen, work, purchases, screening, budget=caps, pilot=pilot, watch=watch)
         ending = engine.fold()

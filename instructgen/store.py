@@ -189,10 +189,13 @@ class Store:
         return billed, killed
 
     def close(self) -> None:
-        """Let the writer finish, then close."""
+        """Let the writer finish, then close. What is left is one file, which a read-only medium may hold as well."""
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join()
+        if not self._read_only:
+            with suppress(sqlite3.Error):  # somebody reads it at this moment: then the log stays beside it
+                self._reader.execute("pragma journal_mode=delete")
         self._reader.close()
 
     def _unusable(self, error: sqlite3.Error) -> RunError:

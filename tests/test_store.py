@@ -78,3 +78,25 @@ def test_what_is_queued_when_the_loop_is_gone_is_written_all_the_same(tmp_path):
     other = Store(tmp_path / "completions.db", read_only=True)
     assert other.count() == 20
     other.close()
+
+
+def test_a_closed_store_is_one_file_that_a_read_only_folder_may_hold(tmp_path):
+    """Nothing lies beside it after writing or reading; while somebody reads, the log may stay until the next closing."""
+    path = tmp_path / "completions.db"
+    store = Store(path)
+    put(store, "a")
+    reading = Store(path, read_only=True)
+    assert reading.get("a").content == "a"
+    store.close()
+    reading.close()
+    Store(path).close()
+    assert [each.name for each in tmp_path.iterdir()] == ["completions.db"]
+
+    again = Store(path, read_only=True)
+    assert again.get("a").content == "a"
+    assert [each.name for each in tmp_path.iterdir()] == ["completions.db"]
+    again.close()
+    writing = Store(path)
+    put(writing, "b")
+    assert writing.count() == 2
+    writing.close()

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.2
 TOP_REASONS = 3
+STEADY_SECONDS = 3.0
+"""A rate over less time than this says nothing: the first commits of a sitting come all at once."""
 
 
 def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = False) -> str:
     """Return one line: accepted, rejected by reason, rate, spent, forecast, time left."""
-    seconds = max(time.monotonic() - started[0], 1e-9)
-    rate = (progress.accepted - started[1]) / seconds
+    seconds = time.monotonic() - started[0]
+    rate = (progress.accepted - started[1]) / seconds if seconds >= STEADY_SECONDS else 0.0
     left = max(progress.target - progress.accepted, 0)
     reasons = ", ".join(
         f"{name.partition('/')[2]} {count}" for name, count in progress.reasons.most_common(TOP_REASONS)
@@ -32,7 +34,7 @@ def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = Fa
     parts = [
         f"accepted {progress.accepted}/{progress.target}",
         f"rejected {progress.parsed - progress.accepted}{f' ({reasons})' if reasons else ''}",
-        f"{rate * 60:.1f} a minute",
+        *([f"{rate * 60:,.{0 if rate * 60 >= 10 else 1}f} a minute"] if seconds >= STEADY_SECONDS else []),
         *_spent(progress, priced=priced),
     ]
     if rate > 0 and left:

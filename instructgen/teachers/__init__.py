@@ -131,6 +131,9 @@ class Teacher(BaseModel):
         """Licence or terms that the teacher's output falls under, in a few words."""
         return "unknown: see the terms of the model's provider"
 
+    def check(self) -> None:
+        """Raise what the set-up alone already lets us know `connect` would raise; asked before a folder is cleared."""
+
     @abstractmethod
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a context manager that starts what has to be started and stops it again."""

@@ -209,6 +209,12 @@ class OpenAITeacher(Teacher):
         async with open_batches(self, endpoint, sitting, self._tls()) as connection:
             yield connection
 
+    def check(self) -> None:
+        """Read keys, secrets and certificates. Raises: TeacherAuthError, RecipeError."""
+        self._tls()
+        for options in self.endpoints or (EndpointOptions(),):
+            self.endpoint(options)
+
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Open the pool of connections. Raises: TeacherAuthError without a key where one is needed; RecipeError."""
         return self._connect()

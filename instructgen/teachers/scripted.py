@@ -122,6 +122,13 @@ class ScriptedTeacher(Teacher):
             return self.model_copy(update={"function": f"{placed(file, beside)}:{name}"})
         return self
 
+    def check(self) -> None:
+        """Read the script, or find the function. Raises: DataError, RecipeError."""
+        if self.replies is not None:
+            self.lines()
+        else:
+            self._answerer()
+
     def connect(self) -> Any:
         """Return a connection at the start of the script."""
         return self.connect_run(Sitting())

@@ -288,3 +288,34 @@ def test_a_generator_that_fails_is_named(tmp_path, monkeypatch):
 
     assert code == 1
     assert "generator 'self_instruct' failed in slot 0: ValueError: a plug-in's mistake" in said
+
+
+@pytest.mark.parametrize(
+    ("teacher", "more", "expected"),
+    [
+        ("{kind: openai, model: gpt-4.1-mini}", "", "environment variable OPENAI_API_KEY is not set"),
+        (
+            "{kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1', headers: {x-team: '${NOT_SET_AT_ALL}'}}",
+            "",
+            "NOT_SET_AT_ALL",
+        ),
+        ("{kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1', ca_file: none.pem}", "", "none.pem"),
+        ("{kind: openai, model: m, base_url: 'http://127.0.0.1:9/v1'}", "budget: {usd: 1}", "price of model 'm'"),
+        ("{kind: scripted, replies: none.jsonl}", "", "none.jsonl"),
+        ("{kind: scripted, function: 'nowhere:answer'}", "", "nowhere"),
+        (PRACTICE, "filters: [{kind: decontaminate, against: [none.jsonl]}]", "none.jsonl"),
+    ],
+)
+def test_a_folder_is_not_cleared_for_a_set_up_that_cannot_work(tmp_path, monkeypatch, teacher, more, expected):
+    """What can be known beforehand is said beforehand: with --overwrite, the folder's content is still there."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    kept = tmp_path / "run" / "thesis.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    text = f"teacher: {teacher}\ngenerator: {{kind: self_instruct}}\ntarget: 5\nseeds: seeds/general.jsonl\n{more}\n"
+    code, said = generate_with(tmp_path, text, "--overwrite")
+
+    assert code == 1, said
+    assert expected in said
+    assert kept.read_text() == "mine"
