@@ -81,7 +81,7 @@ def test_what_is_queued_when_the_loop_is_gone_is_written_all_the_same(tmp_path):
 
 
 def test_a_closed_store_is_one_file_that_a_read_only_folder_may_hold(tmp_path):
-    """Nothing lies beside it after writing or reading; while somebody reads, the log may stay until the next closing."""
+    """Nothing lies beside it after writing or reading; while somebody reads, the log may stay until the next close."""
     path = tmp_path / "completions.db"
     store = Store(path)
     put(store, "a")

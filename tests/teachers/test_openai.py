@@ -513,24 +513,26 @@ def test_nothing_is_sent_after_the_run_was_left_and_nobody_waits(faults, options
 
 
 def test_no_request_is_sent_above_the_stated_limit():
-    """A server with a hard window never has to say 429, and the limit is used well."""
+    """A server with a hard window never has to say 429: its own times of arrival show no window above the limit.
+
+    How much of the limit is used is measured by `python -m benchmarks.limits`.
+    """
     limit, window = 60, 1.5
     with serve(faults=Faults(requests_per_minute=limit, minute=window)) as server:
 
         async def run():
             async with connected(server.url, requests_per_minute=limit, concurrency=64) as connection:
                 _shorten_minute(connection, window)
-                began = time.monotonic()
                 await asyncio.gather(*(connection.complete(asked(number)) for number in range(150)))
-                return time.monotonic() - began, connection.ledger
+                return connection.ledger
 
-        seconds, ledger = asyncio.run(run())
+        ledger = asyncio.run(run())
         bill = server.bill
 
     assert bill.over_limit == 0
     assert ledger.throttled == 0
+    assert len(bill.times) == 150
     assert bill.busiest(window) <= limit
-    assert 2 * window <= seconds < 4 * window  # 150 requests at 60 a window
 
 
 def test_no_token_is_used_above_the_stated_limit():
