@@ -4,8 +4,8 @@
     checks.look(sample, number=17)
     checks.findings()    # [Finding(check="over_context", rows=3, first=(17, 20, 41), ...)]
 
-Nothing is removed here: a finding is said, and stands in card and manifest. Rules of OpenAI's fine-tuning files are
-those of its guide; the rest is what TRL, LLaMA-Factory and Axolotl skip or train on by mistake.
+Nothing is removed here: a finding is said, and stands in card and manifest. Looked for is what TRL, LLaMA-Factory and
+Axolotl skip or train on by mistake; for OpenAI's own rules see `openai_rules`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.formats.single import Single
-from instructgen.records import Role, Sample, Turn
+from instructgen.records import Role, Sample, Turn, canonical
 
 FIRST = 5
 """Row numbers that a finding names."""
-OPENAI_LEAST = 10
-"""OpenAI refuses a training file with fewer examples."""
 PER_TURN = 4
 """Tokens that a chat template adds to a turn, about: role and two marks."""
 SPECIAL = (
@@ -43,9 +42,14 @@ WORDS = {
     "unanswered_call": "a tool call without its answer, or an answer without its call",
     "equal_answers": "chosen and rejected answer are the same",
     "openai_no_assistant": "OpenAI: no assistant message",
-    "openai_weight": "OpenAI: a weight on a turn that is not the assistant's",
+    "openai_last": "OpenAI: the last message is not the assistant's",
+    "openai_empty": "OpenAI: a message without content or tool calls",
+    "openai_call": "OpenAI: a tool call without an id, or of another type than function",
+    "openai_weight": "OpenAI: a weight on a message that is not the assistant's",
     "openai_no_weight": "OpenAI: every assistant message has weight 0",
-    "openai_too_few": f"OpenAI: fewer than {OPENAI_LEAST} examples",
+    "openai_single_turn": "OpenAI: preference data is to be one user message and its answers",
+    "openai_equal_answers": "OpenAI: preferred and non-preferred output are the same",
+    "openai_too_few": "OpenAI: fewer than 10 examples in the file",
     "non_commercial": "a non-commercial licence in a dataset whose own licence allows commerce",
     "share_alike": "a share-alike licence in a dataset with another licence",
 }
@@ -59,12 +63,37 @@ class Finding(BaseModel):
     check: str
     rows: int
     first: tuple[int, ...]
-    """Numbers of the first such rows, from 1, in the order of the export."""
+    """Numbers of the first such rows, from 1, in the order of the input; in `file`, of its lines."""
+    file: str = ""
+    """The written file that this is about; "" = the samples, whatever their format."""
 
     def __str__(self) -> str:
         """Say it in one line."""
         more = ", ..." if self.rows > len(self.first) else ""
-        return f"{self.rows:,} rows: {WORDS[self.check]} (rows {', '.join(map(str, self.first))}{more})"
+        one = "" if self.rows == 1 else "s"
+        numbers = ", ".join(map(str, self.first)) + more
+        where = f"{self.file}, line{one} {numbers}" if self.file else f"sample{one} {numbers} of the input"
+        return f"{self.rows:,} row{one}: {WORDS[self.check]} ({where})"
+
+
+class Findings:
+    """Counts of what was found, with the first numbers."""
+
+    def __init__(self, file: str = "") -> None:
+        self._file = file
+        self._found: dict[str, tuple[int, list[int]]] = {}
+
+    def add(self, check: str, number: int) -> None:
+        """Count one."""
+        rows, first = self._found.setdefault(check, (0, []))
+        if len(first) < FIRST:
+            first.append(number)
+        self._found[check] = (rows + 1, first)
+
+    def findings(self) -> list[Finding]:
+        """Return what was found, in the order of `WORDS`."""
+        known = [(name, *self._found[name]) for name in WORDS if name in self._found]
+        return [Finding(check=name, rows=rows, first=tuple(first), file=self._file) for name, rows, first in known]
 
 
 class Checks:
@@ -75,32 +104,38 @@ class Checks:
         count_tokens: Callable[[str], int] | None = None,
         context: int | None = None,
         special: Sequence[str] = SPECIAL,
-        openai: bool = False,
     ) -> None:
-        self._count, self._context, self._openai = count_tokens, context, openai
+        self._count, self._context = count_tokens, context
         self._marked = re.compile("|".join(map(re.escape, special))) if special else None
         self._starts = sorted({mark[:1] for mark in special})
-        self._found: dict[str, tuple[int, list[int]]] = {}
-        self._rows = 0
+        self._found = Findings()
         self.tokens = 0
         """All tokens of all rows; 0 without a way to count them."""
 
     def look(self, sample: Sample, number: int) -> None:
         """Check one sample; `number` is its row, from 1."""
-        self._rows += 1
         found = {*_order(tuple(turn.role for turn in sample.turns)), *_content(sample, self._marked)}
         found.update(_calls(sample.turns))
-        if any(answer.turns == sample.turns[-1:] for answer in sample.answers):
+        if any(_said(answer.turns) == _said(sample.turns[-1:]) for answer in sample.answers):
             found.add("equal_answers")
-        if self._openai:
-            found |= set(_openai(sample.turns))
         if self._count is not None:
-            length = sum(self._count(turn.text) + PER_TURN for turn in sample.turns)
+            length, longest = self._tokens(sample, self._count)
             self.tokens += length
-            if self._context is not None and length > self._context:
+            if self._context is not None and longest > self._context:
                 found.add("over_context")
         for check in found:
             self.found(check, number)
+
+    def _tokens(self, sample: Sample, count: Callable[[str], int]) -> tuple[int, int]:
+        """Return the tokens of the conversation with its tools, and with the longest of its answers instead."""
+
+        def of(turns: Sequence[Turn]) -> int:
+            calls = (_as_json(turn.tool_calls) for turn in turns if turn.tool_calls)
+            return sum(count(turn.text) + PER_TURN for turn in turns) + sum(map(count, calls))
+
+        length = of(sample.turns) + (count(_as_json(sample.tools)) if sample.tools else 0)
+        answers = [of(answer.turns) - of(sample.turns[-1:]) for answer in sample.answers]
+        return length, length + max([0, *answers])
 
     @property
     def takes_singles(self) -> bool:
@@ -112,7 +147,6 @@ class Checks:
 
         A question with its answer can have an empty turn or a special token, and nothing else of what is looked for.
         """
-        self._rows += len(batch)
         for row, one in enumerate(batch, number):
             asked = f"{one.instruction}\n\n{one.input}" if one.input else one.instruction
             if not asked.strip() or not one.output.strip():
@@ -128,17 +162,11 @@ class Checks:
 
     def found(self, check: str, number: int) -> None:
         """Count a finding."""
-        rows, first = self._found.setdefault(check, (0, []))
-        if len(first) < FIRST:
-            first.append(number)
-        self._found[check] = (rows + 1, first)
+        self._found.add(check, number)
 
     def findings(self) -> list[Finding]:
         """Return what was found, in the order of `WORDS`."""
-        if self._openai and self._rows < OPENAI_LEAST:
-            self._found["openai_too_few"] = (self._rows, list(range(1, min(self._rows, FIRST) + 1)))
-        return [Finding(check=name, rows=self._found[name][0], first=tuple(self._found[name][1]))
-                for name in WORDS if name in self._found]  # fmt: skip
+        return self._found.findings()
 
 
 def estimated_tokens(text: str) -> int:
@@ -176,11 +204,9 @@ def _calls(turns: Sequence[Turn]) -> Iterable[str]:
         yield "unanswered_call"
 
 
-def _openai(turns: Sequence[Turn]) -> Iterable[str]:
-    answers = [turn for turn in turns if turn.role == "assistant"]
-    if not answers:
-        yield "openai_no_assistant"
-    elif all(turn.weight == 0 for turn in answers):
-        yield "openai_no_weight"
-    if any(turn.weight is not None for turn in turns if turn.role != "assistant"):
-        yield "openai_weight"
+def _said(turns: Sequence[Turn]) -> list[tuple[Role, str, str]]:
+    return [(turn.role, turn.text, _as_json(turn.tool_calls)) for turn in turns]
+
+
+def _as_json(value: Any) -> str:
+    return canonical(value).decode() if value else ""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.exporters.numbering import Numbering
 from instructgen.exporters.tally import Statistics, Tally
 from instructgen.records import Sample, canonical
 
@@ -58,15 +59,15 @@ def difference(old: Iterable[Sample], new: Iterable[Sample]) -> Difference:
     """Compare two streams of samples; order plays no part."""
     tallies = Tally(), Tally()
     before: dict[str, _Known] = {}
-    for sample in old:
+    for name, sample in _named(old):
         tallies[0].add(sample)
-        before[sample.id] = _known(sample)
+        before[name] = _known(sample, name)
     sizes, unchanged, fields = [len(before), 0], 0, Counter[str]()
     changed, fresh = list[str](), list[_Known]()
-    for sample in new:
+    for name, sample in _named(new):
         tallies[1].add(sample)
         sizes[1] += 1
-        now = _known(sample)
+        now = _known(sample, name)
         then = before.pop(now.id, None)
         if then is None:
             fresh.append(now)
@@ -101,11 +102,18 @@ def difference(old: Iterable[Sample], new: Iterable[Sample]) -> Difference:
     )
 
 
-def _known(sample: Sample) -> _Known:
+def _named(samples: Iterable[Sample]) -> Iterator[tuple[str, Sample]]:
+    """Yield samples with their ids, repeats numbered as exports number them: a file may hold a row twice."""
+    numbering = Numbering()
+    for sample in samples:
+        yield numbering.number([sample.id])[0], sample
+
+
+def _known(sample: Sample, name: str) -> _Known:
     dumped = sample.model_dump(mode="json", exclude_defaults=True, exclude={"id"})
     place = sample.provenance
     digests = [hashlib.blake2b(canonical(dumped.get(name)), digest_size=_DIGEST).digest() for name in FIELDS]
-    return _Known(sample.id, f"{place.source}\n{place.source_id}" if place.source_id else "", b"".join(digests))
+    return _Known(name, f"{place.source}\n{place.source_id}" if place.source_id else "", b"".join(digests))
 
 
 def _differing(then: _Known, now: _Known) -> list[str]:

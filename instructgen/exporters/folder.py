@@ -34,6 +34,8 @@ from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
 from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
+from instructgen.formats.openai import OpenAI
+from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.single import Single, as_sample
 from instructgen.records import Sample
 
@@ -58,7 +60,8 @@ def export(
     forbid commercial use is an ExportError that names it.
     """
     check_options(formats, options)
-    if options.context is not None and options.count_tokens is None:
+    openai = any(isinstance(shape, OpenAI | OpenAIPreference) for shape in formats)  # OpenAI bills by tokens
+    if (openai or options.context is not None) and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
     if options.commercial:
         samples = refuse_conflicts(map(as_sample, samples), options.licence, commercial=True)
@@ -99,7 +102,7 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
         samples=made.samples,
         facts=facts,
         statistics=made.tally.statistics(),
-        findings=tuple(made.checks.findings()),
+        findings=tuple(made.findings()),
         left_out={name: dict(sorted(reasons.items())) for name, reasons in made.left_out.items() if reasons},
         withheld=dict(sorted(made.withheld.items())),
         examples=made.examples,

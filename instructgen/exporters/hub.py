@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 import instructgen.files as files
-from instructgen.errors import HubError
+from instructgen.errors import ExportError, HubError
 from instructgen.exporters import card
 from instructgen.exporters.folder import MANIFEST, read_manifest
 from instructgen.exporters.vocabulary import problems
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 README = "README.md"
+PULLED = ".pulled.json"
+"""In a pulled folder: which files came from where."""
+ARRIVING = ".pulling"
+"""In it while a pull is under way: what has arrived so far."""
 RETRIED = frozenset({409, 412, 429, 500, 502, 503, 504})
 """Answers after which a commit is tried again: another writer was faster, or the Hub is busy."""
 ATTEMPTS = 6
@@ -132,16 +136,47 @@ def plan(folder: Path, repo: str, access: Access = Access(), *, revision: str = 
 
 
 def pull(repo: str, into: Path, access: Access = Access(), *, revision: str = "main", overwrite: bool = False) -> Path:
-    """Fetch a dataset repository into a folder, which every command reads. Raises: HubError, ExportError."""
-    import shutil
-
+    """Fetch a dataset repository into a folder, which every command reads; in an earlier pull, files that the
+    repository no longer has go. What a cut connection left is used by the next pull. Raises: HubError, ExportError.
+    """
     _check_name(repo)
-    files.claim(into, MANIFEST, overwrite=overwrite)
+    arriving = into / ARRIVING
+    files.claim(into, ARRIVING if arriving.is_dir() else PULLED, overwrite=overwrite)
     api = access.api()
     with _explained(repo, api.endpoint):
-        api.snapshot_download(repo, repo_type="dataset", revision=revision, local_dir=into)
-    shutil.rmtree(into / ".cache", ignore_errors=True)
+        commit = api.repo_info(repo, repo_type="dataset", revision=revision).sha or revision
+        names = set(_remote(api, repo, commit))
+        api.snapshot_download(repo, repo_type="dataset", revision=commit, local_dir=arriving)
+    try:
+        _settle(into, arriving, names, {"repo": repo, "commit": commit})
+    except OSError as error:
+        raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     return into
+
+
+def _settle(into: Path, arriving: Path, names: set[str], known: dict[str, Any]) -> None:
+    """Put what has arrived in the place of an earlier pull; the manifest goes first and comes last."""
+    import shutil
+
+    old = set[str]()
+    if (into / PULLED).is_file():
+        old = set(files.loads((into / PULLED).read_bytes()).get("files", ()))
+
+    def note(held: set[str]) -> None:
+        with files.whole_file(into / PULLED) as file:
+            file.write(files.dumps(known | {"files": sorted(held)}) + b"\n")
+
+    note(old | names)
+    for name in sorted(old, key=lambda name: name != MANIFEST):
+        (into / name).unlink(missing_ok=True)
+    for folder in {(into / name).parent for name in old - names} - {into}:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    for name in sorted(names, key=lambda name: name == MANIFEST):
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        (arriving / name).replace(into / name)
+    note(names)
+    shutil.rmtree(arriving)
 
 
 def _check_name(repo: str) -> None:

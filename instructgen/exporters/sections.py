@@ -97,13 +97,13 @@ def _statistics(told: Told) -> str:
         )
         if counts
     ]  # fmt: skip
-    if told.context is not None:
+    if told.tokens:
         by = told.tokenizer or "an estimate of a quarter of the UTF-8 bytes"
-        over = next((finding.rows for finding in told.findings if finding.check == "over_context"), 0)
-        parts.append(
-            f"Tokens, counted by {by}, with {PER_TURN} a turn for the template: {told.tokens:,} in all; "
-            f"{over:,} rows are longer than a context of {told.context:,}."
-        )
+        said = f"Tokens, counted by {by}, with {PER_TURN} a turn for the template: {told.tokens:,} in all"
+        if told.context is not None:
+            over = next((finding.rows for finding in told.findings if finding.check == "over_context"), 0)
+            said += f"; rows longer than a context of {told.context:,}: {over:,}"
+        parts.append(f"{said}.")
     return "\n\n".join(parts)
 
 

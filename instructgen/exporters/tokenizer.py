@@ -5,6 +5,7 @@ Counting needs the `tokenizers` package; special tokens and the template are rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,11 @@ from typing import Any
 
 from instructgen.errors import DataError, ExportError
 from instructgen.files import loads, read_text
+from instructgen.formats import Format
+from instructgen.formats.text import Text
 
+_MARK = re.compile(r"<\|[\w-]{1,40}\|>|\[/?[A-Z_]{3,20}\]|<</?[A-Z]{2,10}>>|</?(?:s|(?:start|end)_of_\w{1,20})>")
+"""How the chat templates of published models spell their marks."""
 TEMPLATE_FILE = "chat_template.jinja"
 
 
@@ -53,6 +58,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
     marks = {key: _text(value) for key, value in config.items() if key.endswith("_token") and _text(value)}
     template = read_text(folder / TEMPLATE_FILE) if (folder / TEMPLATE_FILE).is_file() else config.get("chat_template")
     return Tokenizer(path, special, template if isinstance(template, str) else "", marks)
+
+
+def template_marks(shape: Format) -> set[str]:
+    """Return the marks that a text format's own chat template writes, such as "<|user|>"; they may not stand in texts.
+
+    Example: template_marks(Text(template="<|{{ role }}|> [INST] </s>")) -> {"[INST]", "</s>"}
+    """
+    return set(_MARK.findall(shape.template)) if isinstance(shape, Text) else set()
 
 
 def _json(path: Path) -> dict[str, Any]:

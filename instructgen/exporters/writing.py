@@ -10,14 +10,18 @@ from typing import Any
 
 from instructgen.errors import ExportError
 from instructgen.exporters import card, schema
-from instructgen.exporters.checks import Checks
+from instructgen.exporters.checks import Checks, Finding
 from instructgen.exporters.numbering import Numbering
+from instructgen.exporters.openai_rules import OpenAIRules
 from instructgen.exporters.options import Options, split_of
 from instructgen.exporters.shards import JsonLines, ParquetShards
 from instructgen.exporters.tally import Tally
+from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.holds import carried, columns_of
+from instructgen.formats.openai import OpenAI
+from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
 from instructgen.formats.single import Single, as_sample, writes_singles
 from instructgen.records import ID_LENGTH, Sample, canonical, digest
@@ -41,8 +45,10 @@ class Writing:
         self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
         self._first_left_out: dict[str, str] = {}
-        openai = any(shape.name.startswith("openai") for shape in formats)
-        self.checks = Checks(options.count_tokens, options.context, options.special_tokens, openai=openai)
+        special = {*options.special_tokens, *(mark for shape in formats for mark in template_marks(shape))}
+        self.checks = Checks(options.count_tokens, options.context, sorted(special))
+        self._rules: dict[str, OpenAIRules] = {}
+        """File -> what its lines break of OpenAI's rules."""
         self.tally = Tally()
         self._takes_singles = (
             all(map(writes_singles, formats))
@@ -197,6 +203,9 @@ class Writing:
     def _write_row(self, shape: Format, row: Row, flat: Row, split: str, ours: Row) -> bytes:
         """Hand a row to its Parquet writer; return it as a line of JSON."""
         line = encoded(row) + b"\n"
+        if isinstance(shape, OpenAI | OpenAIPreference):
+            file = f"jsonl/{shape.name}-{split}.jsonl"
+            self._rules.setdefault(file, OpenAIRules(file)).look(row)
         size = len(line) + sum(len(value) for value in ours.values() if isinstance(value, str))
         self._parquet(shape.name, split).write({**flat, **ours}, size)
         if shape.name not in self.examples:
@@ -241,6 +250,10 @@ class Writing:
         self._refuse_nothing()
         paths = [path for shards in self._shards.values() for path in shards.close()]
         return paths + [lines.close() for lines in self._lines.values()]
+
+    def findings(self) -> list[Finding]:
+        """Return what the checks found, in the samples and in OpenAI's files."""
+        return [*self.checks.findings(), *(one for rules in self._rules.values() for one in rules.findings())]
 
     def configs(self) -> list[card.Config]:
         """Return what was written, config by config."""

@@ -15,9 +15,9 @@ U, A, S = (Turn(role=role, content="x") for role in ("user", "assistant", "syste
 ANSWER = Turn(role="tool", content="x", tool_call_id="call_1")
 
 
-def found(*turns, openai=False, **fields):
-    """Return the checks that a sample does not pass, among enough good ones."""
-    checks = Checks(openai=openai)
+def found(*turns, **fields):
+    """Return the checks that a sample does not pass, among good ones."""
+    checks = Checks()
     for number in range(1, 11):
         checks.look(Sample(turns=(U, A)), number)
     checks.look(Sample(turns=turns, **fields), 11)
@@ -49,26 +49,24 @@ def test_equal_answers():
     assert set(found(U, A, answers=(Answer(turns=(A,)),))) == {"equal_answers"}
 
 
-@pytest.mark.parametrize(
-    ("turns", "check"),
-    [
-        ((U,), "openai_no_assistant"),
-        ((U, A.model_copy(update={"weight": 0.0})), "openai_no_weight"),
-        ((U.model_copy(update={"weight": 1.0}), A), "openai_weight"),
-    ],
-)
-def test_openai_rules(turns, check):
-    """Only where the format is OpenAI's."""
-    assert check in found(*turns, openai=True)
-    assert check not in found(*turns)
+def test_an_answer_equal_but_for_its_names_is_equal(tmp_path):
+    """What trains is the text: a score or a speaker beside it makes no difference."""
+    marked = A.model_copy(update={"extra": {"score": 0.5}, "name": "ann"})
+
+    assert set(found(U, marked, answers=(Answer(turns=(A,)),))) == {"equal_answers"}
 
 
-def test_openai_wants_ten_examples():
-    """A shorter file is refused there; here it is said."""
-    checks = Checks(openai=True)
+def test_the_longest_answer_and_the_tools_count_as_tokens():
+    """A pair is cut where its rejected answer is too long, and tools are part of the prompt."""
+    checks = Checks(lambda text: len(text), context=100)
+    other = Answer(turns=(Turn(role="assistant", content="y" * 120),))
     checks.look(Sample(turns=(U, A)), 1)
+    checks.look(Sample(turns=(U, A), answers=(other,)), 2)
+    checks.look(Sample(turns=(U, A), tools=({"name": "z" * 120},)), 3)
+    checks.look(Sample(turns=(U, Turn(role="assistant", tool_calls=({"name": "z" * 120},)))), 4)
 
-    assert [finding.check for finding in checks.findings()] == ["openai_too_few"]
+    (finding,) = [finding for finding in checks.findings() if finding.check == "over_context"]
+    assert finding.first == (2, 3, 4)
 
 
 def test_many_rows_are_counted_and_the_first_named():
@@ -77,7 +75,7 @@ def test_many_rows_are_counted_and_the_first_named():
     for number in range(1, 9):
         checks.look(Sample(turns=(A,)), number)
 
-    assert str(checks.findings()[0]) == "8 rows: the assistant speaks first (rows 1, 2, 3, 4, 5, ...)"
+    assert str(checks.findings()[0]) == "8 rows: the assistant speaks first (samples 1, 2, 3, 4, 5, ... of the input)"
 
 
 def test_context_counts_tokens_as_told(tmp_path):
@@ -89,16 +87,15 @@ def test_context_counts_tokens_as_told(tmp_path):
 
     assert [(finding.check, finding.rows, finding.first) for finding in done.findings] == [("over_context", 1, (3,))]
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert (
-        "counted by words, with 4 a turn for the template: 138 in all; 1 rows are longer than a context of 20." in card
-    )
+    assert "counted by words, with 4 a turn for the template: 138 in all; rows longer than a context of 20: 1." in card
 
 
 def test_findings_stand_in_card_and_manifest(tmp_path):
     """Nothing that was found is only on the screen."""
     export([Sample(turns=(U, U, A))], [OpenAI()], tmp_path)
 
-    assert "1 rows: two turns of one speaker in a row (rows 1)." in (tmp_path / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "- 1 row: two turns of one speaker in a row (sample 1 of the input)." in card
     assert '"not_alternating"' in (tmp_path / "manifest.json").read_text(encoding="utf-8")
 
 

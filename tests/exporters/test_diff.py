@@ -36,6 +36,16 @@ def test_equal_sets_in_any_order():
     assert difference(rows, reversed(rows)).is_empty
 
 
+def test_repeated_rows_are_as_many_rows():
+    """A file with a row twice equals itself, and differs from the file with the row once by one."""
+    rows = [row(1), row(2), row(1), row(1)]
+
+    same, fewer = difference(rows, rows), difference(rows, rows[:2])
+
+    assert (same.is_empty, same.rows, same.unchanged) == (True, (4, 4), 4)
+    assert (fewer.rows, fewer.removed, fewer.unchanged) == ((4, 2), 2, 2)
+
+
 def test_numbering_does_not_depend_on_batches(monkeypatch):
     """Repeats are numbered in order, however the stream is cut and however often the memory settles."""
     monkeypatch.setattr("instructgen.exporters.numbering.RECENT", 7)

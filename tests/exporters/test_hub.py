@@ -324,6 +324,54 @@ Dataset.from_list(rows).push_to_hub("tester/theirs", num_shards=2)
     assert "30 samples" in pulled.stderr
 
 
+def test_a_second_pull_leaves_nothing_of_the_first(site, folder, tmp_path):
+    """Shards, splits and configs that a newer version lacks are gone; what the user put there stays."""
+    hub.push(folder, NAME, site.access)
+    there = hub.pull(NAME, tmp_path / "in", site.access)
+    (there / "mine.txt").write_text("notes")
+    export(some(20), [Alpaca()], folder)
+    hub.push(folder, NAME, site.access)
+
+    hub.pull(NAME, there, site.access)
+
+    assert {p.name for p in (there / "alpaca").iterdir()} == {"train-00000-of-00001.parquet"}
+    assert not (there / "messages").exists()
+    assert not (there / ".pulling").exists()
+    assert (there / "mine.txt").read_text() == "notes"
+    left = set(tree(there)) - {".gitattributes", ".pulled.json", "mine.txt"}
+    assert left == set(tree(folder))
+
+
+def test_a_pull_is_refused_where_an_export_is(site, folder):
+    """The user's own export is not the Hub's to replace."""
+    hub.push(folder, NAME, site.access)
+
+    with pytest.raises(ExportError, match=r"is not empty and holds no .pulled.json"):
+        hub.pull(NAME, folder, site.access)
+
+
+def test_a_pull_that_was_cut_looks_unfinished_and_goes_on(site, folder, tmp_path, monkeypatch):
+    """Until all has arrived the folder has no data to read; the next pull finishes it."""
+    import huggingface_hub
+
+    hub.push(folder, NAME, site.access)
+    fetch = huggingface_hub.HfApi.snapshot_download
+
+    def cut(self, *arguments, **named):
+        fetch(self, *arguments, allow_patterns="alpaca/*", **named)
+        raise ConnectionError("cut")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(huggingface_hub.HfApi, "snapshot_download", cut)
+        with pytest.raises(HubError, match="no answer from"):
+            hub.pull(NAME, tmp_path / "in", site.access)
+    assert [p.name for p in (tmp_path / "in").iterdir()] == [".pulling"]
+
+    hub.pull(NAME, tmp_path / "in", site.access)
+
+    assert set(tree(folder)) <= set(tree(tmp_path / "in"))
+
+
 def test_pulling_what_is_not_there(site, tmp_path):
     """The message names the dataset and the Hub."""
     with pytest.raises(HubError, match="no such dataset at http://127"):
