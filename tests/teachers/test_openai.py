@@ -472,17 +472,20 @@ def test_a_cancelled_request_counts_as_possibly_billed():
     assert balanced(ledger)
 
 
+NOBODY_WAITS = 20
+"""Seconds; less than what the endpoint asks for or a minute's limit takes, and much more than a busy machine needs."""
+
+
 def left_after(seconds, url, requests, **options):
-    """Ask everything, leave after a while; returns how long it took from then, the outcomes and the ledger."""
+    """Ask everything, leave after a while; returns the outcomes and the ledger. Gives up on one who would wait on."""
 
     async def run():
         async with connected(url, **options) as connection:
             asking = [asyncio.create_task(connection.complete(request)) for request in requests]
             await asyncio.sleep(seconds)
             connection.leave()
-            began = time.monotonic()
-            done = await asyncio.gather(*asking, return_exceptions=True)
-            return time.monotonic() - began, done, connection.ledger
+            async with asyncio.timeout(NOBODY_WAITS):
+                return await asyncio.gather(*asking, return_exceptions=True), connection.ledger
 
     return asyncio.run(run())
 
@@ -498,12 +501,11 @@ def left_after(seconds, url, requests, **options):
 def test_nothing_is_sent_after_the_run_was_left_and_nobody_waits(faults, options):
     """Whatever a request waits for, it goes home; what is in flight lands."""
     with serve(faults=faults) as server:
-        took, done, ledger = left_after(0.4, server.url, [asked(number) for number in range(8)], **options)
+        done, ledger = left_after(0.4, server.url, [asked(number) for number in range(8)], **options)
         sent = server.bill.requests
         time.sleep(0.3)
         assert server.bill.requests == sent == ledger.sent < 8
 
-    assert took < 2
     failed = [each for each in done if isinstance(each, TeacherTransportError | TeacherRateError)]
     assert len(failed) + ledger.answered == 8
     assert all("the run was left" in str(each) or "HTTP 429" in str(each) for each in failed)
