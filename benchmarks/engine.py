@@ -131,6 +131,7 @@ def profile(url: str, concurrency: int, target: int) -> tuple[Counter[str], int]
 
 
 def group_of(file: str) -> str:
+    file = file.rpartition("/instructgen/")[2]  # whatever the folder is called that the project lies in
     return next((group for part, group in PLACES.items() if part in file), "other")
 
 

@@ -137,9 +137,8 @@ class _Row:
     def _spelling(self) -> None:
         """Refuse a key that looks like a misspelt one: what stands under it would be lost without a word."""
         absent = [key for key in KEYS if key not in self.row]
-        for key in self.row:
-            near = get_close_matches(str(key), absent, n=1, cutoff=_LOOKALIKE)
-            if near and key not in KEYS:
+        for key in self.row.keys() - KEYS:
+            if near := get_close_matches(str(key), absent, n=1, cutoff=_LOOKALIKE):
                 self._fail(f"unknown key {key!r}; did you mean {near[0]!r}? Rename it")
 
     def _wrong(self, key: str, value: object, expected: str, move: str = "Correct it") -> NoReturn:
