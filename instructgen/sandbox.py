@@ -3,11 +3,14 @@ r"""Runs untrusted Python, bounded in time, memory, processes and output, withou
     run_code("print(1 + 1)")   ->   Ran(outcome="ok", stdout="2\n", ...)
 
 With bubblewrap (`bwrap`), the code gets its own user, pid, network, ipc and mount namespaces: no network device but
-a loopback of its own, /usr and the interpreter read-only, an empty home and a small /tmp that vanish with it. What
-is watched from outside: wall time of the whole tree, the memory of all its processes together, their number (which
-the kernel limits too). Started by root, the code runs as a user of its own that owns nothing.
-What is not covered: memory that code holds in `memfd` files or in a tmpfs that it mounts in a user namespace of its
-own, bugs of the kernel, CPU time taken from others while it runs, and what can be read in /usr.
+a loopback of its own, /usr and the interpreter read-only, an empty home, and a /tmp and /dev/shm that vanish with it;
+nothing else can be written. What is watched from outside: wall time of the whole tree, the memory of all its processes
+and of its files together, their number (which the kernel limits too). Memory that belongs to no process cannot be had:
+the kernel refuses `memfd`, shared blocks without a file, System V queues, and namespaces and mounts of one's own
+(`syscalls.py`; on machines other than x86-64 and ARM64 it does not). Started by root, the code runs as a user of its
+own that owns nothing.
+What is not covered: what is taken between two looks (a hundredth of a second), buffers of at most 64 pipes and
+sockets a process, bugs of the kernel, CPU time taken from others while it runs, and what can be read in /usr.
 Without bubblewrap the code is refused, unless the user has said `unsafe`: then only the limits hold, the code sees
 the network and every file that the user sees.
 """
@@ -32,6 +35,7 @@ from typing import IO, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from instructgen.errors import RecipeError
+from instructgen.syscalls import denied
 
 Outcome = Literal["ok", "error", "time", "memory", "processes", "output", "network", "files"]
 """Why it ended: by itself, with an exception, or for passing a bound. `network` and `files`: it raised because it
@@ -39,8 +43,14 @@ reached for something that is not there."""
 
 _POLL = 0.01
 """Seconds between two looks at the tree. A fork bomb doubles within a millisecond: the kernel's own limit stops it."""
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_HELD = re.compile(rb"^(?:VmRSS|VmSwap):\s+(\d+)", re.MULTILINE)
+"""Lines of /proc/PID/status, in KiB."""
 _INSIDE_TMP = "/tmp"  # noqa: S108 - of the sandbox, not of this machine
+_INSIDE_SHARED = "/dev/shm"  # noqa: S108 - likewise
+_SHARED_MEGABYTES = 16
+"""Size of /dev/shm, where Python's locks between processes live."""
+_INODE = 1024
+"""Bytes of kernel memory that a file costs, even an empty one."""
 _BOOT = """
 import os, resource, sys
 memory, size, cpu, processes, user, path = (*map(int, sys.argv[1:6]), sys.argv[6])
@@ -48,12 +58,19 @@ resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 if processes:
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
 if user:
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)
+if os.getpid() == 1:  # signals do not end the first process of a namespace: the code runs in the second
+    child = os.fork()
+    while child:
+        pid, status = os.wait()
+        if pid == child:
+            os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 with open(path, encoding="utf-8") as file:
     code = compile(file.read(), "answer.py", "exec")
 sys.argv = ["answer.py"]
@@ -67,7 +84,7 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seconds: float = Field(default=10, gt=0, description="wall time of the whole process tree")
-    megabytes: int = Field(default=512, ge=64, description="memory of the whole process tree; also of /tmp")
+    megabytes: int = Field(default=512, ge=64, description="memory of the whole process tree and its files")
     processes: int = Field(default=32, ge=1, description="processes of the tree")
     output_kilobytes: int = Field(default=1024, ge=1, description="size of standard output, of errors and of any file")
 
@@ -85,7 +102,7 @@ class Ran(BaseModel):
     """Both cut at 4,000 characters: the head of the output, the tail of the errors."""
     seconds: float = 0.0
     peak_megabytes: float = 0.0
-    """Largest resident memory of the tree that was seen."""
+    """Largest memory of the tree and its files that was seen."""
 
     @property
     def detail(self) -> str:
@@ -135,13 +152,16 @@ class Sandbox(BaseModel):
         with tempfile.TemporaryDirectory(prefix="instructgen-") as folder:
             path = Path(folder) / "answer.py"
             path.write_text(code, encoding="utf-8", errors="replace")
-            with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-                return self._run(path, out, err)
+            with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as calls:
+                calls.write(denied(platform.machine()))
+                calls.seek(0)
+                return self._run(path, out, err, calls.fileno())
 
-    def _run(self, path: Path, out: IO[bytes], err: IO[bytes]) -> Ran:
+    def _run(self, path: Path, out: IO[bytes], err: IO[bytes], calls: int) -> Ran:
         started = time.monotonic()
         process = subprocess.Popen(
-            self._command(path),
+            self._command(path, calls),
+            pass_fds=[calls] if self.wrapped else [],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -163,7 +183,8 @@ class Sandbox(BaseModel):
             peak_megabytes=round(peak / 2**20, 1),
         )
 
-    def _command(self, path: Path) -> list[str]:
+    def _command(self, path: Path, calls: int) -> list[str]:
+        """Return the command line; `calls` is the descriptor of the filter for system calls."""
         limits = self.limits
         # An address space twice the tree's memory stops one huge allocation at once, before any page is touched.
         numbers = [2 * limits.megabytes * 2**20, limits.output_kilobytes * 1024, int(limits.seconds) + 1]
@@ -173,15 +194,19 @@ class Sandbox(BaseModel):
         if not self.wrapped:
             return [*python, str(path)]
         inside = "/code/answer.py"
-        return ["bwrap", *_namespaces(limits.megabytes), "--ro-bind", str(path), inside, "--", *python, inside]
+        options = [*_namespaces(limits.megabytes), "--ro-bind", str(path), inside, "--remount-ro", "/"]
+        if denied(platform.machine()):
+            options += ["--seccomp", str(calls)]
+        return ["bwrap", *options, "--", *python, inside]
 
     def _watch(self, process: subprocess.Popen[bytes], deadline: float) -> tuple[Outcome | None, int]:
         """Wait for the end; return which bound the tree passed, if any, and its peak memory in bytes."""
         peak = 0
         while process.poll() is None:
             count, memory = tree(process.pid)
+            memory += _in_files(process.pid, self.limits.megabytes) if self.wrapped else 0
             peak = max(peak, memory)
-            if count > self.limits.processes + 2:  # bwrap itself and its init
+            if count > self.limits.processes + 2:  # bwrap itself and the first process inside
                 return "processes", peak
             if memory > self.limits.megabytes * 2**20:
                 return "memory", peak
@@ -215,7 +240,7 @@ def _namespaces(megabytes: int) -> list[str]:
         options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         options = ["--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
-    options.append("--new-session")
+    options += ["--as-pid-1", "--new-session"]
     options += ["--die-with-parent", "--hostname", "sandbox", "--clearenv", "--setenv", "PATH", "/usr/bin"]
     options += ["--setenv", "HOME", "/home/nobody", "--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr"]
     for name in ("bin", "lib", "lib64", "sbin"):
@@ -229,13 +254,24 @@ def _namespaces(megabytes: int) -> list[str]:
         for parent in reversed(prefix.parents[:-1]):  # empty, and open to whoever the code runs as
             options += ["--perms", "0755", "--dir", str(parent)]
         options += ["--ro-bind", str(prefix), str(prefix)]
-    options += ["--proc", "/proc", "--dev", "/dev", "--dir", "/home/nobody", "--dir", "/code"]
-    options += ["--size", str(megabytes * 2**20), "--perms", "1777", "--tmpfs", _INSIDE_TMP]
+    options += ["--proc", "/proc", "--dir", "/home/nobody", "--dir", "/code", "--perms", "0755", "--dir", "/dev"]
+    for name in ("null", "urandom", "random", "full"):  # not zero: mapped shared, it is memory that nobody owns
+        options += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for at, name in enumerate(("stdin", "stdout", "stderr")):
+        options += ["--symlink", f"/proc/self/fd/{at}", f"/dev/{name}"]
+    options += ["--symlink", "/proc/self/fd", "/dev/fd"]
+    for place, size in _writable(megabytes).items():
+        options += ["--size", str(size), "--perms", "1777", "--tmpfs", place]
     return [*options, "--chdir", _INSIDE_TMP]
 
 
+def _writable(megabytes: int) -> dict[str, int]:
+    """Return the folders that can be written and their sizes in bytes."""
+    return {_INSIDE_TMP: megabytes * 2**20, _INSIDE_SHARED: min(_SHARED_MEGABYTES, megabytes) * 2**20}
+
+
 def tree(root: int) -> tuple[int, int]:
-    """Return how many processes descend from a process, itself included, and their resident memory in bytes.
+    """Return how many processes descend from a process, itself included, and their memory in bytes, swapped or not.
 
     Orphans inside a pid namespace fall to its init, which descends from `root`: none escapes.
     """
@@ -255,14 +291,27 @@ def tree(root: int) -> tuple[int, int]:
         pid = left.pop()
         found.append(pid)
         left.extend(children.get(pid, ()))
-    return len(found), sum(_resident(pid) for pid in found)
+    return len(found), sum(_memory(pid) for pid in found)
 
 
-def _resident(pid: int) -> int:
+def _memory(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
-    except (OSError, IndexError):
+        found = _HELD.findall(Path(f"/proc/{pid}/status").read_bytes())
+    except OSError:
         return 0
+    return 1024 * sum(map(int, found))
+
+
+def _in_files(bwrap: int, megabytes: int) -> int:
+    """Return the bytes of memory that the files of a sandbox take, seen through the first process inside."""
+    inside = next(iter(_children(bwrap)), None)
+    used = 0
+    for place, size in _writable(megabytes).items():
+        with suppress(OSError):  # it is just ending
+            found = os.statvfs(f"/proc/{inside}/root{place}")
+            if found.f_blocks * found.f_frsize == size:  # else bubblewrap is not done yet, and this is our own /tmp
+                used += (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * _INODE
+    return used
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -285,15 +334,17 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _descendants(root: int) -> list[int]:
     found, left = [], [root]
     while left:
-        pid = left.pop()
-        try:
-            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        except OSError:
-            continue
-        children = [int(each) for each in listed.split()]
+        children = _children(left.pop())
         found += children
         left += children
     return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _outcome(code: int, stderr: str, out: IO[bytes], limits: Limits) -> Outcome:

@@ -12,7 +12,7 @@ ORDER = [
     ["prompts", "pool", "dedup"],
     ["generators", "filters", "formats"],
     ["files"],
-    ["decisions", "store", "run", "sandbox", "scoring"],
+    ["decisions", "store", "run", "syscalls", "sandbox", "scoring"],
     ["teachers", "convert", "exporters"],
     ["registry"],
     ["recipe"],

@@ -9,6 +9,7 @@ import pytest
 from instructgen import sandbox
 from instructgen.errors import RecipeError
 from instructgen.sandbox import Limits, Sandbox, runner
+from instructgen.syscalls import denied
 
 needs_bwrap = pytest.mark.skipif(not sandbox.available(), reason="BUBBLEWRAP ABSENT: apt-get install bubblewrap")
 LIMITS = Limits(seconds=20, megabytes=256, processes=16, output_kilobytes=64)
@@ -59,6 +60,74 @@ def test_each_harm_is_stopped_with_its_outcome(code, outcome, secret):
 
     assert ran.outcome == outcome, ran
     assert "secret" not in ran.stdout
+
+
+FILES = """
+import os
+for at in range(10**6):
+    with open(f"/tmp/{at}", "wb") as file:
+        file.write(bytes(60_000))
+"""
+EMPTY_FILES = """
+import os
+for at in range(10**6):
+    os.close(os.open(f"/tmp/{at}", os.O_CREAT))
+"""
+EVASIONS = [
+    ("import os\nos.memfd_create('held')", "memory"),
+    ("import mmap\nmmap.mmap(-1, 2**20)", "memory"),
+    (FILES, "memory"),
+    (EMPTY_FILES, "memory"),
+    ("open('/dev/zero', 'r+b')", "files"),
+    ("open('/home/nobody/held', 'w')", "files"),
+    ("open('/dev/held', 'w')", "files"),
+    ("open('/held', 'w')", "files"),
+]
+
+
+@needs_bwrap
+@pytest.mark.parametrize(("code", "outcome"), EVASIONS)
+def test_memory_cannot_be_held_where_no_process_shows_it(code, outcome):
+    """Anonymous files, shared blocks, full and empty files in memory count, or cannot be had."""
+    ran = Sandbox(limits=LIMITS.model_copy(update={"megabytes": 64}))(code)
+
+    assert ran.outcome == outcome, ran
+    assert ran.peak_megabytes < 96
+
+
+CALLS = """
+import ctypes, os, threading
+call = ctypes.CDLL(None, use_errno=True)
+def failed(name, *numbers):
+    ctypes.set_errno(0)
+    return (getattr(call, name)(*numbers), os.strerror(ctypes.get_errno()))
+print(failed("unshare", 0x10000000), failed("shmget", 0, 2**20, 0o1600), failed("msgget", 0, 0o1600))
+print(failed("mount", b"none", b"/tmp", b"tmpfs", 0, b""), failed("prctl", 4, 0))
+threads = [threading.Thread(target=print, args=(at,)) for at in range(3)]
+for thread in threads: thread.start(); thread.join()
+import multiprocessing
+lock = multiprocessing.get_context("fork").Lock()
+with lock: print("locked")
+"""
+
+
+@needs_bwrap
+def test_namespaces_mounts_and_queues_of_ones_own_are_refused_and_threads_are_not():
+    """The kernel denies the calls by which memory would leave the count; threads, forks and locks go on working."""
+    ran = Sandbox(limits=LIMITS)(CALLS)
+
+    assert ran.outcome == "ok", ran
+    refused, hidden, *rest = ran.stdout.splitlines()
+    assert refused.count("(-1, 'Operation not permitted')") == 1
+    assert refused.count("(-1, 'Cannot allocate memory')") == 2
+    assert hidden.count("(-1, 'Operation not permitted')") == 2
+    assert rest == ["0", "1", "2", "locked"]
+
+
+def test_machines_whose_call_numbers_are_not_known_get_no_filter():
+    """A filter in the wrong numbers would deny harmless calls."""
+    assert denied("riscv64") == b""
+    assert {len(denied(machine)) % 8 for machine in ("x86_64", "aarch64")} == {0}
 
 
 @needs_bwrap
