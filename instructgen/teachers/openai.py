@@ -125,6 +125,9 @@ class OpenAITeacher(Teacher):
     verify: bool = Field(default=True, description="check the endpoint's TLS certificate")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) to trust beside the system's")
 
+    output_licence: str = Field(
+        default="", description="licence or terms of what this model writes, for provenance and the card"
+    )
     keep_reasoning: bool = Field(
         default=False, description="put what a reasoning model thought before its answer, as <think>...</think>"
     )
@@ -167,6 +170,8 @@ class OpenAITeacher(Teacher):
     @property
     def licence(self) -> str:
         """Whose terms the output falls under."""
+        if self.output_licence:
+            return self.output_licence
         if host_of(self.url) == OPENAI_HOST:
             return "OpenAI terms of use (output may not be used to develop competing models)"
         return f"unknown: see the licence of {self.model}"

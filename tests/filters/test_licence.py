@@ -3,7 +3,7 @@
 import pytest
 
 from instructgen.errors import ExportError
-from instructgen.filters.licence import Licence, conflict, licence_class, refuse_conflicts, strictest
+from instructgen.filters.licence import Licence, conflict, forbids_commerce, licence_class, refuse_conflicts, strictest
 from instructgen.records import Provenance, Sample
 
 CLASSES = [
@@ -23,6 +23,15 @@ CLASSES = [
     ("", "unknown"),
     ("unknown", "unknown"),
     ("my own licence", "unknown"),
+    ("Creative Commons Attribution 4.0 International", "attribution"),
+    ("https://creativecommons.org/licenses/by/4.0/", "attribution"),
+    ("https://creativecommons.org/licenses/by-nc/4.0/", "non_commercial"),
+    ("CC_BY_NC", "non_commercial"),
+    ("Creative Commons Attribution-NonCommercial", "non_commercial"),
+    ("Attribution-NoDerivatives 4.0", "no_derivatives"),
+    ("Attribution-ShareAlike 4.0", "share_alike"),
+    ("GPLv3", "share_alike"),
+    ("non‑commercial", "non_commercial"),  # U+2011
 ]
 
 
@@ -30,6 +39,71 @@ CLASSES = [
 def test_licences_are_sorted_by_what_they_allow(licence, kind):
     """SPDX ids in any case, and the words people use."""
     assert licence_class(licence) == kind
+
+
+FORBIDS = [
+    "commercial use prohibited",
+    "Commercial use is not allowed.",
+    "commercial use of the outputs is strictly forbidden",
+    "no commercial use",
+    "No commercial usage whatsoever",
+    "not for commercial use",
+    "not to be used for commercial purposes",
+    "You may not use it for any commercial purpose",
+    "may not be used commercially",
+    "cannot be used in commercial products",
+    "prohibits commercial use",
+    "the licence forbids commercial exploitation",
+    "all uses except commercial ones",
+    "non commercial",
+    "Non-Commercial",
+    "noncommercial",
+    "polyform-noncommercial-1.0.0",
+    "research only",
+    "research-only",
+    "research use only",
+    "for research purposes only",
+    "For research and educational use only",
+    "only for academic research",
+    "solely for research",
+    "academic use",
+    "for research purposes",
+    "personal use only",
+    "internal evaluation only",
+    "commercial use requires a separate licence",
+    "Commercial use only with written permission",
+    "not for commercial or research use",
+    "CC BY NC",
+]
+ALLOWS = [
+    "commercial use allowed",
+    "commercial use is permitted",
+    "free for research and commercial use",
+    "for commercial and non-commercial use",
+    "non-commercial and commercial use",
+    "no restrictions on commercial use",
+    "not limited to non-commercial use",
+    "Apache-2.0 (SmolLM2, Hugging Face)",
+    "as its author says",
+    "mit",
+    "may be used for any purpose, also commercially",
+    "",
+]
+
+
+@pytest.mark.parametrize("words", FORBIDS)
+def test_words_that_keep_commerce_out_are_understood(words):
+    """As a row's licence or as the teacher's terms, and whatever hyphens stand in it."""
+    assert forbids_commerce(words)
+    assert conflict(row("mit", words), "mit", commercial=True).startswith("its teacher's terms restrict")
+    assert conflict(row(words), "mit", commercial=True)
+    assert conflict(row("mit", words), "mit", commercial=False) == ""
+
+
+@pytest.mark.parametrize("words", ALLOWS)
+def test_words_that_let_commerce_in_are_not_taken_for_a_ban(words):
+    """Naming commerce or research forbids nothing."""
+    assert conflict(row("mit", words), "mit", commercial=True) == ""
 
 
 def test_the_strictest_licence_wins():
@@ -54,6 +128,8 @@ CONFLICTS = [
     ("", "", "mit", False, ""),
     ("mit", "no use to build competing models", "mit", True, "teacher's terms"),
     ("mit", "no use to build competing models", "mit", False, ""),
+    ("mit", "unknown: see the licence of some-model", "mit", True, "output_licence"),
+    ("mit", "unknown: see the licence of some-model", "mit", False, ""),
     ("cc-by-sa-4.0", "", "mit", False, "asks for the same licence"),
     ("CC-BY-SA-4.0", "", "cc-by-sa-4.0", True, ""),
     ("cc-by-nd-4.0", "", "cc-by-nd-4.0", False, "no derived works"),

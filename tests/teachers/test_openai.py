@@ -781,3 +781,11 @@ def test_a_throttled_endpoint_hands_over_to_the_others():
         answers, _ = ask("", *(asked(number) for number in range(50)), endpoints=endpoints)
 
     assert len(answers) == 50
+
+
+def test_what_a_model_writes_has_the_licence_that_the_recipe_names():
+    """Unsaid, it is unknown, or OpenAI's terms at OpenAI."""
+    there = {"kind": "openai", "model": "m", "base_url": "http://localhost:9/v1"}
+
+    assert OpenAITeacher(**there, output_licence="apache-2.0").licence == "apache-2.0"
+    assert OpenAITeacher(**there).licence == "unknown: see the licence of m"
