@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,8 @@ def judge_report(
         from instructgen.errors import DataError
         from instructgen.filters.agreement import agreement
 
+        if not (isfinite(keep_at_least) and isfinite(good_at_least) and isfinite(precision)):
+            raise DataError("--keep-at-least, --good-at-least and --precision are numbers, not nan or inf")
         judged = _read(labels, score, label, good_at_least)
         if not judged:
             raise DataError(f"{labels} holds no rows; expected rows with {score!r} and {label!r}")
@@ -54,28 +57,40 @@ def _read(path: Path, score: str, label: str, good_at_least: float) -> list[Judg
     for number, row in rows:
         place = f"{path}: row {number}"
         for column in (score, label):
-            if row.get(column) in (None, ""):
+            if column in row and row[column] in (None, ""):
+                raise DataError(f"{place}: {column} is empty; leave rows without it out of the file")
+            if column not in row:
                 known = ", ".join(sorted(map(str, row)))
                 raise DataError(f"{place} has no {column!r}; it has {known}. Name the column with --score or --label.")
         value = _number(row[score])
         if value is None:
-            raise DataError(f"{place}: {score} is {row[score]!r}, expected a number")
+            raise DataError(f"{place}: {score} is {_shown_value(row[score])}, expected a finite number")
         good = _good(row[label], numeric, good_at_least)
         if good is None:
-            raise DataError(
-                f"{place}: {label} is {row[label]!r}, expected good or bad, true or false, 1 or 0, or a number 0..5"
+            wanted = (
+                "a number like in other rows (a column holds words or numbers, not both)"
+                if numeric
+                else "good or bad, true or false, 1 or 0, or a number 0..5"
             )
+            raise DataError(f"{place}: {label} is {_shown_value(row[label])}, expected {wanted}")
         judged.append(Judged(value, good))
     return judged
 
 
 def _number(value: Any) -> float | None:
+    """Return a value as a finite number; `None` for all else: no curve can be drawn through infinity."""
     if isinstance(value, bool):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if isfinite(number) else None
+
+
+def _shown_value(value: Any) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of over forty digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _good(value: Any, numeric: bool, good_at_least: float) -> bool | None:
@@ -108,7 +123,7 @@ def _text(found: Agreement, precision: float) -> str:
         lines.append(f"No score reaches a precision of {precision:g}: this judge cannot be trusted to keep rows alone.")
     else:
         lines.append(
-            f"For a precision of {precision:g}: keep_at_least: {best.score:g} keeps {best.kept} rows, "
+            f"For a precision of {precision:g}: keep_at_least: {best.score:g} keeps {best.kept} of {found.rows} rows, "
             f"precision {best.precision:.3f} (95 % sure of {best.at_least:.3f}), recall {best.recall:.3f}."
         )
     return "\n".join(lines)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -77,6 +78,8 @@ def agreement(judged: Sequence[Judged], *, keep_at_least: float, precision: floa
     """
     if not judged:
         raise ValueError("no rows to compare")
+    if not all(isfinite(each.score) for each in judged):
+        raise ValueError("every score must be a finite number")
     confusion = {"kept_good": 0, "kept_bad": 0, "dropped_good": 0, "dropped_bad": 0}
     for each in judged:
         side, word = ("kept" if each.score >= keep_at_least else "dropped"), ("good" if each.good else "bad")
@@ -113,10 +116,10 @@ def calibration(judged: Sequence[Judged], bins: int) -> list[Bin]:
     """Return the curve over equal widths of score, empty bins left out."""
     scores = [each.score for each in judged]
     low, high = min(scores), max(scores)
-    width = (high - low) / bins or 1.0
+    width = high / bins - low / bins or 1.0
     groups: dict[int, list[Judged]] = {}
     for each in judged:
-        groups.setdefault(min(int((each.score - low) / width), bins - 1), []).append(each)
+        groups.setdefault(min(int(each.score / width - low / width), bins - 1), []).append(each)
     return [
         Bin(
             low=_round(low + at * width),

@@ -67,7 +67,7 @@ def test_the_command_prints_all_four(tmp_path):
         "accuracy             0.667",
         "Cohen's kappa        0.250",
         "4.20 ..  5.00",
-        "keep_at_least: 5 keeps 2 rows",
+        "keep_at_least: 5 keeps 2 of 6 rows",
     ):
         assert part in result.output
 
@@ -90,7 +90,14 @@ def test_labels_are_read_in_the_usual_spellings(tmp_path, labels):
     ("row", "message"),
     [
         ({"score": 4}, "row 2 has no 'label'; it has score"),
-        ({"score": "high", "label": "good"}, "row 2: score is 'high', expected a number"),
+        ({"score": "high", "label": "good"}, "row 2: score is 'high', expected a finite number"),
+        ({"score": float("nan"), "label": "good"}, "row 2: score is nan, expected a finite number"),
+        ({"score": "inf", "label": "good"}, "row 2: score is 'inf', expected a finite number"),
+        ({"score": 10**400, "label": "good"}, "row 2: score is an integer of over forty digits, expected a finite"),
+        ({"score": {"a": 1}, "label": "good"}, "row 2: score is {'a': 1}, expected a finite number"),
+        ({"score": None, "label": "good"}, "row 2: score is empty"),
+        ({"score": 4, "label": float("nan")}, "row 2: label is nan, expected good or bad"),
+        ({"score": 4, "label": 3}, "row 1: label is 'good', expected a number like in other rows"),
         ({"score": 4, "label": "maybe"}, "row 2: label is 'maybe', expected good or bad"),
     ],
 )
@@ -100,6 +107,23 @@ def test_a_bad_row_is_named(tmp_path, row, message):
 
     assert result.exit_code == 1
     assert message in result.output
+
+
+def test_scores_of_any_finite_size_are_binned():
+    """The curve holds every row, however far apart the scores are; what is not finite is refused."""
+    far = agreement([Judged(-1.7e308, False), Judged(0, True), Judged(1.7e308, True)], keep_at_least=4)
+
+    assert sum(each.rows for each in far.calibration) == 3
+    with pytest.raises(ValueError, match="finite"):
+        agreement([Judged(float("nan"), True)], keep_at_least=4)
+
+
+def test_limits_that_are_no_numbers_are_refused(tmp_path):
+    """nan compares with nothing."""
+    result = run(tmp_path, [{"score": 5, "label": "good"}], "--keep-at-least", "nan")
+
+    assert result.exit_code == 1
+    assert "not nan" in result.output
 
 
 def test_an_empty_file_is_an_error(tmp_path):
