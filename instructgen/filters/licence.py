@@ -29,7 +29,8 @@ _ATTRIBUTION = {
 }  # fmt: skip
 _SHARE_ALIKE = re.compile(r"\b(?:sa|share ?alike|a?gpl\w*|lgpl\w*|gfdl|odbl|mpl|epl|eupl|osl|cdla sharing)\b")
 _BY = re.compile(
-    r"(?:cc|creative commons)(?: licen[cs]e)? (?:by|attribution)(?: \d(?:\.\d)?)?(?: (?:international|unported|generic))?|"
+    r"(?:cc|creative commons)(?: licen[cs]e)? (?:by|attribution)(?: \d(?:\.\d)?)?"
+    r"(?: (?:international|unported|generic))?|"
     r"(?:https?://)?(?:www\.)?creativecommons\.org/licenses/by/\S*"
 )
 _SEPARATORS = re.compile(r"[\s_‐‑–-]+")
@@ -113,8 +114,8 @@ def conflict(sample: Sample, declared: str, *, commercial: bool) -> str:
     """Return why a sample may not go into an export under a licence, or "".
 
     A commercial export takes neither non-commercial nor unknown rows, nor those whose teacher's terms forbid it or are
-    said to be unknown; a row without a licence of its own has the declared one; a share-alike row needs the same licence; a
-    stricter row does not fit under a freer licence.
+    said to be unknown; a row without a licence of its own has the declared one; a share-alike row needs the same
+    licence; a stricter row does not fit under a freer licence.
     Example: conflict(row of cc-by-nc-4.0, "mit", commercial=True) -> "its licence cc-by-nc-4.0 forbids commercial use"
     """
     own, terms = licence_of(sample) or declared or "unknown", sample.provenance.terms

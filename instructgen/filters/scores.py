@@ -178,7 +178,7 @@ def _is_number(value: object) -> bool:
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object whose keys are each said once; else nothing: which of two scores counts?"""
+    """Return an object whose keys are each said once; else nothing: two scores are none."""
     return dict(pairs) if len({key for key, _ in pairs}) == len(pairs) else {}
 
 

@@ -88,7 +88,10 @@ NAMES = ["correctness", "instruction_following"]
 SEVERAL = [
     ('{"correctness": 4, "instruction_following": 3.5}', {"correctness": 4.0, "instruction_following": 3.5}),
     ("Correctness: 4/5\n- **Instruction following**: 3.5", {"correctness": 4.0, "instruction_following": 3.5}),
-    ("**Correctness (0-5):** 4\n**Instruction following (0-5):** 5", {"correctness": 4.0, "instruction_following": 5.0}),
+    (
+        "**Correctness (0-5):** 4\n**Instruction following (0-5):** 5",
+        {"correctness": 4.0, "instruction_following": 5.0},
+    ),
     ("Correctness (1-10): 4\nInstruction following: 3", "score_out_of_range"),
     ("1. correctness = 4\n2. instruction-following = 5", {"correctness": 4.0, "instruction_following": 5.0}),
     ('{"correctness": 4}', "unreadable_score"),
