@@ -22,24 +22,29 @@ _EXAMPLE_MAIL = re.compile(
     re.IGNORECASE,
 )
 _PHONE = re.compile(
-    r"(?<![\w.+#/-])(?<!\d )(?:\+\d{1,3}[ .-]?(?:\(0\)[ ]?)?(?:\(?\d{1,5}\)?[ .-]?){2,6}\d|"
-    r"(?:\+?1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}|0\d{2,5}[ /-]\d{3,4}[ -]?\d{3,5})(?![\w-]|\.\d)"
+    r"(?<![\w.+#/-])(?<!\d )(?:(?:\+|00 ?(?=[1-9]))\d{1,3}[ .-]?(?:\(0\)[ ]?)?(?:\(?\d{1,5}\)?[ .-]?){2,6}\d|"
+    r"(?:\+?1[ .-])?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}|0[1-9](?:[ .]\d\d){4}|0\d{2,5}[ /-]\d{3,4}[ -]?\d{3,5})(?![\w-]|\.\d)"
 )
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])")
+"""How an IBAN begins; its country says where it ends, so the capitals of a next word do not matter."""
 _CARD = re.compile(
-    r"(?<![\d.,-])(?<!\d )(?:\d{4}(?P<gap>[ -]?)\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}|"
-    r"3\d{3}(?P<amex>[ -]?)\d{6}(?P=amex)\d{5})"
-    r"(?![\d-]|[.,]\d| \d)"
+    r"(?<![\d.,-])(?:(?<!\d )\d{4}(?P<gap>[ -])\d{4}(?P=gap)\d{4}(?P=gap)\d{1,7}(?! \d{4}(?![\d/-]))|"
+    r"(?<!\d )3\d{3}(?P<six>[ -])\d{6}(?P=six)\d{4,5}|\d{13,19})"
+    r"(?![\d-]|[.,]\d)"
 )
-"""Written as cards are: in fours, American Express as 4-6-5, or without gaps. A row of a times table is none."""
+"""Written as cards are: in fours, American Express and Diners as 4-6-5 and 4-6-4, or without gaps; a date or a check
+number may follow, another four digits not: a row of a times table is no card."""
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:.])")
 _VERSION = re.compile(r"(?:\bv|version|release|section|chapter)[ ]?$", re.IGNORECASE)
 _IBAN_LENGTHS = {
-    "AE": 23, "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24,
-    "FI": 18, "FR": 27, "GB": 22, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IS": 26, "IT": 27, "LI": 21, "LT": 20,
-    "LU": 20, "LV": 21, "MC": 27, "MT": 31, "NL": 18, "NO": 15, "PL": 28, "PT": 25, "RO": 24, "SA": 24, "SE": 24,
-    "SI": 19, "SK": 24, "TR": 26,
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
+    "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
+    "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22,
+    "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20,
+    "LU": 20, "LV": 21, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15,
+    "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SE": 24, "SI": 19, "SK": 24,
+    "SM": 27, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 _NOT_ISSUED_SSN = {"078051120", "219099999", "123456789"}
 
@@ -57,17 +62,44 @@ def luhn(digits: str) -> bool:
 
 
 def iban(text: str) -> bool:
-    """Tell whether a text is an IBAN: length of its country, remainder 1 by 97 (ISO 13616)."""
-    plain = text.replace(" ", "")
-    if len(plain) != _IBAN_LENGTHS.get(plain[:2], len(plain)) or not 15 <= len(plain) <= 34:
+    """Tell whether a text is an IBAN: length of its country, remainder 1 by 97 (ISO 13616, SWIFT's registry)."""
+    plain = re.sub(r"[ -]", "", text).upper()
+    if len(plain) != _IBAN_LENGTHS.get(plain[:2]):
         return False
     return int("".join(str(int(letter, 36)) for letter in plain[4:] + plain[:4])) % 97 == 1
 
 
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where IBANs begin and end: as many letters and digits as the country has, spaces or hyphens between."""
+    for found in _IBAN.finditer(text):
+        length = _IBAN_LENGTHS.get(found.group()[:2].upper(), 0)
+        at, taken = found.end(), 4
+        while taken < length and at < len(text):
+            at += text[at] in " -"
+            if not text[at : at + 1].isascii() or not text[at : at + 1].isalnum():
+                break
+            at, taken = at + 1, taken + 1
+        if taken == length and not text[at : at + 1].isalnum() and iban(text[found.start() : at]):
+            yield found.start(), at
+
+
+_BRANDS = (
+    (re.compile(r"4"), (13, 16, 19)),  # Visa
+    (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), (16,)),  # Mastercard
+    (re.compile(r"3[47]"), (15,)),  # American Express
+    (re.compile(r"30[0-5]|3[689]"), tuple(range(14, 20))),  # Diners Club
+    (re.compile(r"35(?:2[89]|[3-8])"), tuple(range(16, 20))),  # JCB
+    (re.compile(r"6(?:011|4[4-9]|5|2)"), tuple(range(16, 20))),  # Discover, UnionPay
+    (re.compile(r"50|5[6-9]|6"), tuple(range(13, 20))),  # Maestro
+)
+"""First digits and numbers of digits of card brands (ISO/IEC 7812 ranges as the brands publish them)."""
+
+
 def card(text: str) -> bool:
-    """Tell whether a text is a payment card number: a known first digit, Luhn, and not one digit repeated."""
+    """Tell whether a text is a payment card number: a brand's first digits and length, Luhn, not one digit repeated."""
     digits = _digits(text)
-    return digits[0] in "3456" and len(set(digits)) > 1 and luhn(digits)
+    known = any(first.match(digits) and len(digits) in lengths for first, lengths in _BRANDS)
+    return known and len(set(digits)) > 1 and luhn(digits)
 
 
 def us_ssn(text: str) -> bool:
@@ -187,6 +219,9 @@ class Pii(Sensitive):
         if not _HAS_NUMBER.search(text):
             return
         taken = bytearray(len(text))
+        for start, end in _ibans(text):
+            taken[start:end] = bytes([1]) * (end - start)
+            yield Span("iban", start, end)
         for kind, pattern, fits in _NUMBERS:
             for found in pattern.finditer(text):
                 start, end = found.span()
@@ -198,7 +233,7 @@ class Pii(Sensitive):
                 yield Span("ip", *found.span())
 
 
-_HAS_NUMBER = re.compile(r"\d[\d ().-]{4,}\d|\d{6}|[A-Z]{2}\d{2}|\d\.\d{1,3}\.\d")
+_HAS_NUMBER = re.compile(r"\d[\d ().-]{4,}\d|\d{6}|[A-Za-z]{2}\d{2}|\d\.\d{1,3}\.\d")
 
 
 def _public(text: str) -> bool:
@@ -219,7 +254,6 @@ def _phone(text: str) -> bool:
 
 
 _NUMBERS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
-    ("iban", _IBAN, iban),
     ("card", _CARD, card),
     *(("national_id", pattern, fits) for pattern, fits in _NATIONAL),
     ("phone", _PHONE, _phone),
