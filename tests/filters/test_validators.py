@@ -30,6 +30,9 @@ TABLES = {
         (("Rate the review.", "No problems at all", "positive"), None),
         (("Is it safe?", "", "No."), None),
         (("Which item is left?", "a, b", "None"), None),
+        (("What is printed?", "print(None)", "None"), None),
+        (("Write a program that prints five.", "", "No output"), "no_output_text"),
+        (("Find a picture of a cat.", "", "<nooutput>"), "no_output_text"),
     ],
     "references": [
         (("Summarise the page.", "https://example.org/a?b=1", "It is about b."), "url_only_input"),
@@ -182,6 +185,16 @@ def test_every_reason_is_explained_and_counts_only_known_ones(kind):
 
 
 FLAGGED = [
+    ("emptiness", ("What does JSON.parse('null') return?", "", "null"), "nothing_as_answer"),
+    ("emptiness", ("Evaluate 0/0 in JavaScript.", "", "NaN"), "nothing_as_answer"),
+    (
+        "emptiness",
+        ("Give the spouse's name, or N/A if it is not stated.", "Ann is single.", "N/A"),
+        "nothing_as_answer",
+    ),
+    ("emptiness", ("What does this program print?", "pass", "No output"), "nothing_as_answer"),
+    ("emptiness", ("What is the type of this Python value?", "None", "NoneType"), "nothing_as_input"),
+    ("emptiness", ("Translate the word into German.", "None", "keine"), "nothing_as_input"),
     ("references", ("Fix this: he go home now", "he go home now", "He goes."), "input_in_instruction"),
     ("references", ("Extract the domain.", "https://docs.example.org/x", "example.org"), "url_as_material"),
     ("leakage", ("Answer the letter.", "Dear [Name], hello", "Dear Ann"), "placeholder_in_task"),
