@@ -31,10 +31,14 @@ LOOK = re.compile(
     rf"process)\b)(?! ?[\"“‘'(])|"
     rf"\b(?:in|from|on|of|for) {_SHOWN} (?:\w+ )?{_PICTURE}\b|"
     rf"\b{_SHOWN} (?:\w+ )?{_PICTURE}\b|"
-    rf"^(?:paint|sketch|photograph|film) (?:a|an|the|me|your)\b|^draw (?:a|an|the|me) (?!conclusion|comparison|"
+    rf"^(?:paint|sketch|photograph|film) (?:a|an|the|me|your|two|three|four|five|some)\b|"
+    rf"^(?:take|snap|shoot|make|create|record|design) (?:a|an|the) (?:\w+ )?"
+    rf"(?:screenshot|gif|video clip|photograph)s?\b"
+    rf"(?! (?:album|collage|caption|frame|editor|competition|gallery))|^draw (?:a|an|the|me) (?!conclusion|comparison|"
     rf"distinction|line between|parallel|analogy)"
 )
 LISTEN = re.compile(
+    rf"^(?:convert|render|turn) .{{0,60}}\b(?:(?:in)?to (?:audio|speech|an audible)|(?:in)?to an? (?:audio|sound) )|"
     rf"\b(?:listen to|transcribe) (?:{_MINE} )?(?:\w+ ){{0,2}}?{_SOUND}\b|^(?:play|record|mute|mix|"
     rf"remix) (?:{_MINE} )?(?:\w+ ){{0,2}}?{_SOUND}\b|"
     rf"\b{_SHOWN} (?:audio|recording|sound ?track|podcast|sound clip|voice memo)\b|"
@@ -44,10 +48,11 @@ ACT = re.compile(
     rf"^(?:please |can you |could you )?(?:"
     rf"send (?:{_MINE} )?(?:\w+ )?(?:e-?mails?|messages?|texts?|sms|tweets?)|"
     rf"(?:open|launch|download|upload|save|delete|print|scan) {_MINE} (?:\w+ ){{0,2}}?{_FILE}|"
-    rf"(?:set|schedule) (?:{_MINE} )?(?:\w+ )?(?:alarm|reminder|timer)|"
+    rf"(?:set(?: up)?|schedule) (?:{_MINE} )?(?:\w+ )?(?:alarm|reminder|timer)|"
     rf"(?:book|order|buy|purchase|reserve) {_MINE} (?:\w+ ){{0,2}}?(?:flight|hotel|room|ticket|taxi|cab|pizza|table|"
     rf"meal|car)s?|"
-    rf"(?:turn|switch) (?:on|off) |(?:phone|dial) (?:my|the|a) |"
+    rf"(?:turn|switch) (?:on|off) |connect to (?:{_MINE} )?(?:wi-?fi|network|internet)|google |"
+    rf"search (?:online|the web|the internet)\b|(?:phone|dial) (?:my|the|a) |"
     rf"(?:visit|browse|go to|search) (?:the )?(?:following |given )?(?:web ?sites?|web|internet|urls?|links?|google)\b)"
 )
 _FEED = (
@@ -90,7 +95,21 @@ _CUES = {
         "plot",
         "film",
     ),
-    "needs_audio": ("audio", "sound", "record", "song", "podcast", "music", "voice", "melod", "sing", "hum", "whistle"),
+    "needs_audio": (
+        "audio",
+        "sound",
+        "record",
+        "song",
+        "podcast",
+        "music",
+        "voice",
+        "melod",
+        "speech",
+        "audible",
+        "sing",
+        "hum",
+        "whistle",
+    ),
     "needs_action": (
         "send",
         "open",
@@ -116,6 +135,8 @@ _CUES = {
         "visit",
         "browse",
         "go to",
+        "connect",
+        "google",
         "search",
     ),
     "needs_live_data": (

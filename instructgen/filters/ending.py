@@ -20,6 +20,10 @@ _DANGLING = re.compile(
     r"very|from \w+ to)$"
 )
 """Words after which no sentence ends. Not `with`, `for`, `to`: "people to connect with"."""
+_NEVER_LAST = re.compile(
+    r"\bis equal to$|\b(?:value|answer|result|sum|product|total|number)(?: \w+){0,5}? (?:is|are)$|\d, (?:and|or)$"
+)
+"""Endings that are none even of a short line."""
 _CUT_MARK = re.compile(r"[;(\[–—]$|\w-$|\d-$")
 _LIST_MARK = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
 _YEAR_CUT = re.compile(
@@ -29,7 +33,7 @@ _YEAR_CUT = re.compile(
     r"\b(?:\d{1,2}(?:st|nd|rd|th)|(?:january|february|march|april|may|june|july|august|september|october|november|"
     r"december|"
     r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?) \d{1,2}(?:st|nd|rd|th)?),? (?:20|1[5-9])$|\bfrom (?:19|"
-    r"20)\d\d-20$",
+    r"20)\d\d-20$|\bpp?\. ?\d+[-–]\d+, 20$",
     re.IGNORECASE,
 )
 """A year that lost its last two digits: "20." and "16." stop at "2020." and "2016." alike, and leave the century."""
@@ -65,6 +69,9 @@ class Ending(RatedFilter):
                 yield "cut_at_stop", {"tail": snippet(tail)}
             return
         last_line = text[text.rfind("\n") + 1 :]
+        if _NEVER_LAST.search(last_line):
+            yield "truncated_output", {"tail": snippet(tail)}
+            return
         if len(last_line.split()) < self.min_words or _CODE.search(text):
             return
         if _CUT_MARK.search(last_line) or (_DANGLING.search(last_line) and not _LIST_MARK.match(last_line)):

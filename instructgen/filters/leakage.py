@@ -26,6 +26,8 @@ WRAPPER = re.compile(
     r"Below is an instruction that describes a task|Write a response that appropriately completes the request|"
     r"You are asked to come up with a set of|Come up with a series of tasks"
 )
+NO_FIELD = re.compile(r"<\s*+no\s?(?:in|out)puts?\s*+>", re.IGNORECASE)
+"""What prompts ask for in place of an empty field; inside an answer it is a piece of the prompt's form."""
 _SLOT_WORD = (
     r"(?:insert|your|enter|fill|paste|placeholder|name|company|date|recipient|sender|city|address|"
     r"topic|product|event|number|phone|email|location|amount|author|job|position|customer|client|x{2,})"
@@ -40,18 +42,43 @@ SLOT = re.compile(
 """A slot somewhere in a text. HTML tags such as <title> are none."""
 UNFILLED = re.compile(
     r"(?:\w+:\s*)?[\[<{(]+\s*(?:insert|link to|attach|enter|paste|description|image|picture|photo|audio|video|"
-    r"document|article|text|file|"
+    r"document|article|text|file|sound|excel|data ?set|web ?site|link|song|clip|recording|flag|figure|graphic|map|"
+    r"logo|screenshot|spreadsheet|"
     r"your|the|a|an|data|paragraph|passage|story|essay|poem|code|sample|sentence|table|chart|graph|content|email|"
     r"list of|given|provided|url|some)"
-    r"(?:[ _][\w'’ _-]{0,60})?\s*[\]>})]+\.?",
+    r"(?:[ _][\w'’ _-]{0,60})?\s*[\]>})]+\.?|"
+    r"[\[<(][\w'’ -]{1,30} (?:image|picture|photo|file|video|recording|logo)[\]>)]",
     re.IGNORECASE,
 )
 """An input that is nothing but one slot."""
+NAMED_ONLY = re.compile(
+    r"(?:(?:see|view) )?(?:the )?(?:(?:entire|full|whole|provided|given) )?(?:attached|enclosed) "
+    r"(?:article|photo|image|picture|file|document|text|table|chart|video)\.?|"
+    r"the (?:(?:entire|full|whole|provided|given) )?(?:article|photo|passage|document|file)\.?",
+    re.IGNORECASE,
+)
+"""An input that only names the material: "Attached photo", "The entire article"."""
+_MADE = (
+    r"(?:insert|output|images?|pictures?|photos?|charts?|graphs?|diagrams?|drawings?|sketch|logos?|posters?|melody|"
+    r"music\w*|compositions?|presentations?|visuali[sz]ations?|designs?|word clouds?|maps?|videos?|audio|songs?|"
+    r"attach\w*|here|tables?|infographics?|puzzles?|sheets?|screenshots?|gifs?|web page|plots?|notes|patterns?|"
+    r"section)"
+)
+UNFILLED_OUTPUT = re.compile(
+    rf"!\[[^\]\n]{{0,200}}\]\([^)\n]{{0,2000}}\)|[<\[(](?=[^\]>)\n]{{0,140}}\b{_MADE}\b)[A-Za-z][^\]>)=\n]{{0,140}}[>\])]\.?",
+    re.IGNORECASE,
+)
+"""An answer that is nothing but a slot for a thing, or a picture that nobody made."""
 _SLOTS_ASKED = re.compile(
     r"\b(?:placeholders?|place-holders?|templates?|blanks?|fill|mask(?:ed|s)?|slots?|variables?|format|html|tags?|"
     r"jinja|brackets?|replace)\b",
     re.IGNORECASE,
 )
+
+_SLOT_LENGTH, _NAME_LENGTH = 2_300, 40
+"""Characters beyond which a text is no slot, and no mere name of an attachment."""
+_MARKDOWN = re.compile(r"\b(?:markdown|code|tokens?|regex|tuples?)\b|!\[", re.IGNORECASE)
+"""Tasks whose answer may be a picture's mark-up or something in brackets."""
 
 
 class Leakage(RatedFilter):
@@ -66,6 +93,7 @@ class Leakage(RatedFilter):
         "template_token": "a token of a chat template or tokeniser stands in the text",
         "prompt_leak": "words of a prompt wrapper or transcript stand in the answer",
         "unfilled_input": "the input is nothing but an empty slot: [Link to article], <insert text>",
+        "unfilled_output": "the answer is nothing but a slot or an invented picture: [Flow chart], ![Logo](https://...)",
         "placeholder_in_task": "the instruction or the input holds a slot that was never filled",
         "placeholder_in_answer": "the answer holds a slot that was never filled",
     }
@@ -82,16 +110,35 @@ class Leakage(RatedFilter):
             if found and "nstruction" not in asked:
                 yield "merged_example", {"text": snippet(output, len(output[: found.start()].rstrip()))}
         yield from _search(TOKENS, "template_token", f"{asked}\n{output}", "<[")
-        if (found := WRAPPER.search(output)) is not None:
+        wrapper = WRAPPER.search(output)
+        if wrapper is None and "<" in output and not NO_FIELD.search(asked):
+            wrapper = NO_FIELD.search(output)
+        if (found := wrapper) is not None:
             yield "prompt_leak", {"text": snippet(output, found.start())}
+        answer = output.strip()
+        slots_asked = bool(_SLOTS_ASKED.search(exchange.instruction))
+        if _is_slot(answer) and not slots_asked and not _MARKDOWN.search(asked):
+            yield "unfilled_output", {"text": snippet(answer)}
         material = exchange.input.strip()
-        if material[:1] in ("[", "<", "{", "(") and UNFILLED.fullmatch(material):
+        if _is_unfilled(material):
             yield "unfilled_input", {"text": snippet(material)}
         elif any(sign in asked for sign in "{[<") and (found := SLOT.search(asked)):
-            if not _SLOTS_ASKED.search(exchange.instruction):
+            if not slots_asked:
                 yield "placeholder_in_task", {"text": snippet(asked, found.start())}
         else:
             yield from _search(SLOT, "placeholder_in_answer", output, "{[<")
+
+
+def _is_slot(answer: str) -> bool:
+    """Tell whether an answer is nothing but a slot; signs and length are looked at first."""
+    return answer[:1] in ("<", "[", "(", "!") and len(answer) < _SLOT_LENGTH and bool(UNFILLED_OUTPUT.fullmatch(answer))
+
+
+def _is_unfilled(material: str) -> bool:
+    """Tell whether an input is an empty slot, or only names what it should hold."""
+    if material[:1] in ("[", "<", "{", "("):
+        return bool(UNFILLED.fullmatch(material))
+    return len(material) < _NAME_LENGTH and bool(NAMED_ONLY.fullmatch(material))
 
 
 def _search(pattern: re.Pattern[str], reason: str, text: str, signs: str) -> Iterator[Finding]:

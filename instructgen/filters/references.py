@@ -16,19 +16,21 @@ _MATERIAL = (
     r"code(?: snippets?)?|snippets?|functions?|programs?|quer(?:y|ies)|tables?|data ?sets?|data|lists?|reviews?|"
     r"tweets?|comments?|posts?|"
     r"equations?|expressions?|quotes?|quotations?|dialogues?|conversations?|lyrics|excerpts?|abstracts?|blocks?|"
-    r"numbers|words|items|"
+    r"numbers|words|items|songs?|logos?|web ?sites?|designs?|shapes?|figures?|circuits?|puzzles?|verbs?|nouns?|"
+    r"adjectives?|ingredients?|amounts?|materials?|examples?|options?|pdfs?|spreadsheets?|charts?|images?|symbols?|"
     r"statements?|phrases?|questions?|reports?|summar(?:y|ies)|inputs?|headlines?|recipes?|array|string|matrix|json|"
     r"xml|html)"
 )
 POINTER = re.compile(
     rf"\bthe (?:following|above|below|attached|enclosed)(?: \w+){{0,3}}? {_MATERIAL}\b|"
     rf"\b(?:the|this|these) (?:\w+ )?{_MATERIAL} (?:below|above|attached|provided below|given below)\b|"
-    rf"^(?:\w+ ){{1,4}}(?:this|these) {_MATERIAL}\.?$|"
+    rf"^(?:\w+ ){{1,4}}(?:this|these) (?:\w+ )?{_MATERIAL}(?: (?:for|with|using|to|into|as|from|in|has|is|contains?) "
+    rf"[\w ,-]{{1,60}}+)?[.?]?$|"
     rf"\bthe (?:given|provided)(?: \w+){{0,2}}? {_MATERIAL}\b"
 )
 """Words that point at material (in a case-folded instruction)."""
 _WORDS_THAT_POINT = ("this", "these", "following", "above", "below", "attached", "enclosed", "given", "provided")
-_INLINE = re.compile(r"[:\n\"“”‘’`«»\[{<|=]|(?<!\w)'|\d|\((?!s\))|[.?!]\s+\w+\s+\w+|\s[-–—]\s")
+_INLINE = re.compile(r"[:\n\"“”‘’`«»\[{<|=]|(?<!\w)'|\d|\((?!s\))|[.?!]\s+\w+\s+\w+|\s[-–—]\s|\w-\s")
 """Signs that the material stands in the instruction itself, such as a second sentence."""
 _PROGRAMS = any_of(
     r"functions?|algorithms?|programs?|code|quer(?:y|ies)|methods?|scripts?|regex|apis?|class|classes|"
@@ -41,7 +43,19 @@ _USES_LINK = any_of(
     r"markdown"
 )
 """Tasks for which a link is the material itself."""
-URL_ONLY = re.compile(r"(?:[\w ]{0,20}:)?[\s(<\[]*(?:https?://|www\.)[^\s]++[\s)>\]]*+", re.IGNORECASE)
+URL_ONLY = re.compile(
+    r"(?:[\w ]{0,20}:)?[\s(<\[]*(?:https?://|www\.)[^\s]++[\s)>\]]*+|"
+    r"!?\[[^\]\n]{0,80}\]\(\s*+(?:https?://|www\.)[^\s)]++(?:\s++\"[^\"\n]{0,80}\")?\s*+\)\.?",
+    re.IGNORECASE,
+)
+"""A link alone, bare, in brackets or as Markdown, or a Markdown image."""
+
+LINKED = re.compile(
+    r"\b(?:articles?|pages?|videos?|trailers?|web ?sites?|sites?|blogs?|posts?|papers?|documents?|images?|photos?)\b"
+    r"[^\n]{0,60}?\s{1,4}(?:https?://|www\.)\S++\s*+$",
+    re.IGNORECASE,
+)
+"""An instruction that ends in a link to what it is about."""
 
 
 class References(RatedFilter):
@@ -76,6 +90,10 @@ class References(RatedFilter):
             pointer = missing_material(exchange.instruction)
             if pointer:
                 yield "missing_input", {"pointer": pointer}
+            elif "http" in exchange.instruction or "www." in exchange.instruction:
+                link = LINKED.search(exchange.instruction)
+                if link and not _USES_LINK.search(exchange.instruction[: exchange.instruction.find("://")]):
+                    yield "url_only_input", {"input": snippet(link.group().strip())}
 
 
 def _repetition(material: str, instruction: str) -> str:

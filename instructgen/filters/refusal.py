@@ -21,6 +21,7 @@ _DO = (
     r"engage|support|respond|continue|discuss|produce|display|play|send|draw|show|browse|determine|translate|edit|"
     r"summari[sz]e)"
 )
+_JOB = r"task|instruction|request|question|prompt|assignment"
 REFUSAL = re.compile(
     rf"^\W*(?:(?:unfortunately|sorry|apologies|my apologies|i(?:'m| am|’m) (?:very |so |really )?sorry|"
     rf"i apologi[sz]e|as an? (?>[\w ]*?\b(?:ai|model|"
@@ -33,6 +34,11 @@ REFUSAL = re.compile(
     r"^\W*(?:i(?:'m| am|’m) )?(?:sorry|i apologi[sz]e|apologies) for (?:any|the) "
     r"(?:misunderstanding|confusion),? but\b|"
     r"^\W*i(?:'m| am|’m) not sure (?:what|where|how) (?:to (?:say|begin|start|answer)|you mean)\b|"
+    rf"^\W*(?:sorry|unfortunately|apologies)[,.:!]? (?:but )?(?:the|this|that|your) (?:{_JOB})\b|"
+    rf"^\W*(?:this|the) (?:type of |kind of |given )?(?:{_JOB})\b[^.]{{0,80}}?\b(?:can(?:not|'t| not) be|is (?:beyond|"
+    r"not (?:possible|suitable|feasible))|not suitable for|impossible for)\b|"
+    r"^\W*unable to (?:perform|complete|fulfil|do|generate|provide|process|answer|assist|comply)\b|"
+    r"^\W*no ?output\W+(?:\w+\W+){0,2}?(?:because|since|possible|as|for this|gpt|model|the model|this)\b|"
     r"^\W*it is (?:not possible|impossible) (?:for me )?to (?:\w+ ){0,3}(?:this|the given|the following|without)",
     re.IGNORECASE,
 )
@@ -47,9 +53,19 @@ AS_AN_AI = re.compile(
     r"feelings or emotions|a physical (?:body|form))",
     re.IGNORECASE,
 )
+MODEL_CANNOT = re.compile(
+    r"\b(?:gpt|language|ai)(?:[- ]\d)?(?: language)? models?\b[^.\n]{0,20}?"
+    r"\b(?:can ?not|can't|(?:is|are) (?:not able|unable))\b|"
+    r"\bthe model can ?not (?:currently |yet )?(?:generate|perform|complete|create|produce|access|do|be)\b|"
+    r"\b(?:can ?not|can't|not) be (?:\w+ ){1,3}by (?:a |an |the )?(?:gpt|language model|ai model)|"
+    r"\blimitations? of (?:the |a )?(?:gpt|language) models?\b|\bunreliab\w+ (?:generation )?of the model\b|"
+    r"\bnot suitable for a (?:gpt|language) |\bnot possible for (?:a )?gpt",
+    re.IGNORECASE,
+)
+"""An answer that says what models cannot do, in place of doing it."""
 _ABOUT_IT = re.compile(
     r"\b(?:ai|chat ?bots?|assistants?|robots?|language models?|gpt|artificial intelligence|personal opinions?|"
-    r"refus\w+|declin\w+|apolog\w+|sorry|can't|cannot|impossible|unable)\b",
+    r"inappropriate|unsuitable|refus\w+|declin\w+|apolog\w+|sorry|can't|cannot|impossible|unable)\b",
     re.IGNORECASE,
 )
 """Tasks that themselves speak of assistants or of declining."""
@@ -75,6 +91,13 @@ _CUES_REFUSAL = (
     "can't",
     "not possible",
     "impossible",
+    "sorry",
+    "unfortunately",
+    "task",
+    "instruction",
+    "request",
+    "unable",
+    "output",
 )
 _CUES_AI = ("ai ", "ai,", "model", "assistant", "chatbot", "chat bot", "artificial", "i don", "i do not")
 _CUES_DATE = (
@@ -125,7 +148,10 @@ class Refusal(RatedFilter):
         start = text[:_BEGINNING]
         about_it = _ABOUT_IT.search(exchange.instruction) or _ABOUT_IT.search(exchange.input)
         if not about_it:
-            if any(cue in start for cue in _CUES_REFUSAL) and (found := declines(output)):
+            found = declines(output) if any(cue in start for cue in _CUES_REFUSAL) else None
+            if found is None and "model" in start:
+                found = MODEL_CANNOT.search(output[:_BEGINNING])
+            if found:
                 yield "refusal", {"text": snippet(output, found.start())}
             if any(cue in text for cue in _CUES_AI) and (found := AS_AN_AI.search(output)):
                 yield "ai_boilerplate", {"text": snippet(output, found.start())}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -18,6 +19,8 @@ _REPEATS = any_of(
     r"tables?|html|patterns?"
 )
 """Tasks whose right answer may repeat itself."""
+_CHARACTERS = re.compile(r"([^\s\d_=*#.~|+/\\<>─━═█░▓·•…-])\1{40,}")
+"""One letter or mark many times in a row; rules, dots and digits are drawn on purpose."""
 
 
 class Repetition(RatedFilter):
@@ -43,6 +46,9 @@ class Repetition(RatedFilter):
     def find(self, exchange: Exchange) -> Iterator[Finding]:
         """Yield loops first, then shares of repeats."""
         output = exchange.output or ""
+        if (run := _CHARACTERS.search(output)) and not _REPEATS.search(exchange.instruction):
+            yield "loop", {"words": snippet(run[0][:3]), "period": 1, "run": len(run[0])}
+            return
         words = output.split()
         if len(words) < self.min_loop_words:
             return
