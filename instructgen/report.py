@@ -9,7 +9,7 @@ Everything is counted from `decisions.jsonl`, nothing from memory, so it can be 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -213,6 +213,22 @@ def _rejections(slot: ClosedSlot) -> Iterator[tuple[str, str]]:
     return ((line["rejected"]["stage"], line["rejected"]["reason"]) for line in slot.lines if "rejected" in line)
 
 
+def _filter_said(options: Mapping[str, Any]) -> str:
+    """Return a filter of a recipe as a card names it.
+
+    Example: _filter_said({"kind": "rouge", "threshold": 0.7}) -> "rouge: threshold 0.7"
+    """
+    named = {name: value for name, value in options.items() if name != "kind" and value not in (None, "", [])}
+    more = "; ".join(f"{name} {_option_said(value)}" for name, value in named.items())
+    return f"{options.get('kind')}: {more}" if more else str(options.get("kind"))
+
+
+def _option_said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 def facts(run: Run) -> Facts:
     """Return what a run's card says of how the dataset came about."""
     known, frozen = report(run), run.frozen
@@ -228,6 +244,7 @@ def facts(run: Run) -> Facts:
         teacher_revision=provenance.teacher_revision if provenance else "",
         terms=provenance.terms if provenance else "",
         seeds={Path(recipe["seeds"]).name: deciding["seeds"]},
+        filters=tuple(_filter_said(one) for one in recipe.get("filters") or ()),
         prompts=deciding["prompts"],
         parsed=known.parsed,
         accepted=known.accepted,

@@ -44,6 +44,8 @@ class Facts(BaseModel):
     """Terms of the teacher that the rows fall under."""
     seeds: dict[str, str] = {}
     """Seeds file -> sha256."""
+    filters: tuple[str, ...] = ()
+    """Filters of the recipe in their order, with the options that were set."""
     prompts: dict[str, str] = {}
     """Prompt name -> sha256 of its text."""
     sources: dict[str, str] = {}

@@ -63,7 +63,7 @@ class Finding(BaseModel):
     check: str
     rows: int
     first: tuple[int, ...]
-    """Numbers of the first such rows, from 1, in the order of the input; in `file`, of its lines."""
+    """Numbers of the first such rows, from 1, in the order of the input; in `file`, of its lines; () = of the whole."""
     file: str = ""
     """The written file that this is about; "" = the samples, whatever their format."""
 
@@ -71,6 +71,8 @@ class Finding(BaseModel):
         """Say it in one line."""
         more = ", ..." if self.rows > len(self.first) else ""
         one = "" if self.rows == 1 else "s"
+        if not self.first:
+            return f"{self.rows:,} row{one}: {WORDS[self.check]} ({self.file})"
         numbers = ", ".join(map(str, self.first)) + more
         where = f"{self.file}, line{one} {numbers}" if self.file else f"sample{one} {numbers} of the input"
         return f"{self.rows:,} row{one}: {WORDS[self.check]} ({where})"

@@ -25,7 +25,7 @@ class OpenAIRules:
     """What the lines of one file break."""
 
     def __init__(self, file: str) -> None:
-        self._found = Findings(file)
+        self._file, self._found = file, Findings(file)
         self._lines = 0
 
     def look(self, row: Mapping[str, Any]) -> None:
@@ -37,10 +37,8 @@ class OpenAIRules:
 
     def findings(self) -> list[Finding]:
         """Return what was found."""
-        if 0 < self._lines < LEAST:
-            for line in range(1, self._lines + 1):
-                self._found.add("openai_too_few", line)
-        return self._found.findings()
+        few = [Finding(check="openai_too_few", rows=self._lines, first=(), file=self._file)]
+        return self._found.findings() + (few if 0 < self._lines < LEAST else [])
 
 
 def _chat(messages: Sequence[Message]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def _summary(told: Told) -> str:
 
 
 def _load(configs: Iterable[Config]) -> str:
-    lines = "\n".join(f'data = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
+    lines = "\n".join(f'{config.name} = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
     return f"## How to load it\n\n```python\nfrom datasets import load_dataset\n\n{lines}\n```"
 
 
@@ -63,6 +63,7 @@ def _origin(facts: Facts, samples: int) -> str:
     pairs = [
         ("generator", facts.generator), ("teacher", facts.teacher), ("revision of the teacher", facts.teacher_revision),
         ("terms of the teacher", facts.terms), ("recipe hash", facts.recipe), ("ended by", facts.ending),
+        *((f"filter {number}", said) for number, said in enumerate(facts.filters, 1)),
         ("candidates", _number(facts.parsed)), ("accepted", _number(facts.accepted)),
         ("accepted ones in this dataset", _number(samples) if facts.accepted is not None else ""),
         ("requests", _number(facts.requests)), ("prompt tokens", _number(facts.prompt_tokens)),
@@ -73,7 +74,7 @@ def _origin(facts: Facts, samples: int) -> str:
     rows += [(f"prompt `{name}`", f"sha256 `{value[:16]}`") for name, value in sorted(facts.prompts.items())]
     rows += [(f"seeds `{name}`", f"sha256 `{value[:16]}`") for name, value in sorted(facts.seeds.items())]
     rows += [(f"source `{name}`", f"licence {value or 'unknown'}") for name, value in sorted(facts.sources.items())]
-    return f"## How it was made\n\n{_table(('', ''), rows)}" if rows else ""
+    return f"## How it was made\n\n{_table(('fact', 'value'), rows)}" if rows else ""
 
 
 def _funnel(facts: Facts) -> str:
@@ -93,7 +94,7 @@ def _statistics(told: Told) -> str:
         _counts(title, counts)
         for title, counts in (
             ("language", known.languages), ("category", known.categories), ("source", known.sources),
-            ("opening word", known.openings), ("flagged by", known.flags),
+            ("opening verb", _with_rest(known.verbs, told.samples)), ("flagged by", known.flags),
         )
         if counts
     ]  # fmt: skip
@@ -105,6 +106,14 @@ def _statistics(told: Told) -> str:
             said += f"; rows longer than a context of {told.context:,}: {over:,}"
         parts.append(f"{said}.")
     return "\n\n".join(parts)
+
+
+def _with_rest(verbs: Mapping[str, int], samples: int) -> dict[str, int]:
+    """Return verbs by frequency, those that a table shows, and how many samples open with none of them."""
+    shown = dict(list(verbs.items())[: SHOWN - 2])
+    more, rest = sum(verbs.values()) - sum(shown.values()), samples - sum(verbs.values())
+    others = {f"{len(verbs) - len(shown):,} other verbs": more, "(no verb first)": rest}
+    return shown | {name: count for name, count in others.items() if count} if verbs else {}
 
 
 def _counts(title: str, counts: Mapping[str, int] | Mapping[int, int]) -> str:
@@ -124,7 +133,7 @@ def _limits(told: Told) -> str:
     facts = told.facts
     known = [*facts.notes, *(f"{finding}." for finding in told.findings)]
     if facts.teacher:
-        known.append(f"Answers were written by the model {facts.teacher}: they may be wrong, and biased as it is.")
+        known.append(f"Answers were written by the teacher `{facts.teacher}`: they may be wrong, and biased as it is.")
     if told.statistics.flags:
         said = ", ".join(f"{name} ({count:,})" for name, count in told.statistics.flags.items())
         known.append(f"Filters left notes in the provenance of some rows: {said}.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.exporters.verbs import VERBS
 from instructgen.formats.single import Single
 from instructgen.records import Sample
 
@@ -29,7 +30,9 @@ class Statistics(BaseModel):
     languages: dict[str, int] = {}
     categories: dict[str, int] = {}
     openings: dict[str, int] = {}
-    """First word of the instruction, which in English is mostly its verb -> samples; the 20 most frequent."""
+    """First word of the instruction -> samples; the 20 most frequent."""
+    verbs: dict[str, int] = {}
+    """The same of words that are a verb (`verbs.VERBS`); all of them."""
     licences: dict[str, int] = {}
     sources: dict[str, int] = {}
     flags: dict[str, int] = {}
@@ -92,6 +95,7 @@ class Tally:
     def statistics(self) -> Statistics:
         """Return what was counted, most frequent first."""
         ranked = {name: _ranked(counter) for name, counter in self._counters.items()}
+        ranked["verbs"] = {word: count for word, count in ranked["openings"].items() if word in VERBS}
         ranked["openings"] = dict(list(ranked["openings"].items())[:20])
         lengths = {part: _quantiles(counter) for part, counter in self._words.items() if counter}
         return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **ranked)

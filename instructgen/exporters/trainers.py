@@ -174,7 +174,7 @@ def _python(title: str, blocks: list[str]) -> str:
 
 
 def _llamafactory(rows: Rows) -> str:
-    known = [f"`{name}`" for name in dataset_info(rows)]
+    known = [f"`{config}_{_training(splits)}`" for config, splits in rows.items() if config in LLAMAFACTORY]
     return (
         f"LLaMA-Factory: `dataset_dir: PATH`, `dataset:` {' or '.join(known)} (see `dataset_info.json`)."
         if known

@@ -67,7 +67,7 @@ def test_every_number_is_recomputed(tmp_path):
     assert table(card, "words of the") == {"prompt": words("instruction"), "answer": words("output")}
     assert table(card, "language") == {"de": ["60"], "en": ["60"]}
     assert table(card, "category") == {f"c{n}": ["30"] for n in range(4)}
-    assert table(card, "opening word") == {"list": ["40"], "sort": ["40"], "write": ["40"]}
+    assert table(card, "opening verb") == {"list": ["40"], "sort": ["40"], "write": ["40"]}
     assert table(card, "stage") == {"filter": ["too_short", "20"], "parse": ["truncated", "10"]}
     counts = {split: len([1 for _ in files.iter_rows(file)]) for split in ("train", "test")
               for file in (tmp_path / "alpaca").glob(f"{split}-*")}  # fmt: skip
