@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from instructgen.decisions import ClosedSlot
 from instructgen.errors import InstructgenError, MissingAnswer
+from instructgen.generators import unread
 from instructgen.pool import Pool
 from instructgen.purchases import Purchases, SlotLedger, run_random
 from instructgen.recipe import Recipe
@@ -249,8 +250,8 @@ class Engine:
             except StopIteration as end:
                 items = list(end.value or [])
                 break
-            except Refused as refused:  # the flow did not look: the slot's rest is a rejection by the teacher
-                items = [refused.completion.rejected()]
+            except Refused:  # the flow did not look; what it had parsed is not to be had, so its answers are told
+                items = list[Sample | Rejection](unread(completion for _, completion in asked))
                 break
             except InstructgenError:
                 raise

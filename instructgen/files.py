@@ -7,6 +7,7 @@ Every text file is read and written as UTF-8, whatever the locale. `.gz` and `.x
 
 from __future__ import annotations
 
+import atexit
 import csv
 import errno
 import fcntl
@@ -377,7 +378,9 @@ def claim(folder: Path, marker: str, *, overwrite: bool = False) -> None:
 
 
 def read_stdin() -> Path:
-    """Spool standard input into a temporary file, so that `-` works wherever a path does; return its path."""
+    """Spool standard input into a file that this process removes when it ends; return its path."""
     with tempfile.NamedTemporaryFile(suffix=".jsonl", delete=False) as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    return Path(file.name)
+    path = Path(file.name)
+    atexit.register(path.unlink, missing_ok=True)
+    return path

@@ -27,6 +27,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     SerializeAsAny,
     ValidationError,
     model_validator,
@@ -41,6 +42,8 @@ from instructgen.registry import Kind, lookup, names
 from instructgen.teachers import Teacher
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+HELD = ("target", "budget", "teacher.base_url", "teacher.concurrency")
+"""Keys that flags set and that may change between two sittings; a run holds what it was last told of them."""
 
 
 class Options(BaseModel):
@@ -96,6 +99,12 @@ class Recipe(Options):
     filters: tuple[SerializeAsAny[InstanceOf[Filter]], ...] = ()
     exhausted: Exhausted = Exhausted()
     export: ExportOptions = ExportOptions()
+    _in_file: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def in_file(self) -> dict[str, Any]:
+        """What the file that `load_recipe` read says of the `HELD` keys, whatever was laid over it."""
+        return self._in_file
 
     @model_validator(mode="after")
     def _orderly(self) -> Self:
@@ -242,6 +251,7 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
     Raises: RecipeError, InstructgenError.
     """
     data, path = read_recipe(name)
+    said = {key: value for key in HELD if (value := _at(data, key)) is not None}
     data = merged(data, changes)
     for key in ("seeds", "prompts"):  # paths in a recipe are relative to it
         if isinstance(data.get(key), str) and data[key] and (path.parent / data[key]).exists() and key not in changes:
@@ -249,5 +259,32 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
     recipe = parse_recipe(data, str(path))
     given = changes.get("teacher") or {}
     if isinstance(given, Mapping) and given.keys().isdisjoint(("replies", "function", "path", "run", "ca_file")):
-        return recipe.model_copy(update={"teacher": recipe.teacher.located(path.parent)})
+        recipe = recipe.model_copy(update={"teacher": recipe.teacher.located(path.parent)})
+    recipe._in_file = said
     return recipe
+
+
+def held(told: Mapping[str, Any], then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `HELD` keys in which a run goes on as it was last told, by a flag or otherwise.
+
+    `told` is the run's recipe, `then` what its recipe file said at the last sitting (`Recipe.in_file`), `now` that
+    file's plain data: a key that was edited in the file since counts as the file says.
+    Example: held({"target": 100}, {"target": 2000}, {"target": 2000}) -> {"target": 100}
+    """
+    same_kind = _at(now, "teacher.kind") in (None, _at(told, "teacher.kind"))
+    result: dict[str, Any] = {}
+    for key in HELD:
+        part, _, option = key.partition(".")
+        value = _at(told, key)
+        if value is None or _at(now, key) != then.get(key) or (option and not same_kind):
+            continue
+        result = merged(result, {part: {option: value} if option else value})
+    return result
+
+
+def _at(data: Mapping[str, Any], key: str) -> Any:
+    """Return what stands at a key, `None` where nothing does; `teacher.concurrency` is one in a mapping."""
+    value: Any = data
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -420,7 +420,7 @@ class Usage(Record):
 
 
 class Refused(Exception):  # noqa: N818 - an outcome of one request, not an error of ours
-    """Raised by `Completion.text` when there is none; a flow that does not look ends as a teacher rejection."""
+    """Raised by `Completion.text` when there is none; a flow that does not look ends there (`generators.unread`)."""
 
     def __init__(self, completion: Completion) -> None:
         super().__init__(completion.refusal)

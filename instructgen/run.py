@@ -44,6 +44,8 @@ class Frozen(NamedTuple):
     prompts: Mapping[str, str]
     """Name -> text."""
     version: str
+    in_file: Mapping[str, Any]
+    """What the recipe file says of the keys that flags may have changed; {} when there is no file."""
 
 
 def seeds_hash(seeds: Sequence[Seed]) -> str:
@@ -71,7 +73,7 @@ class Run:
 
     @cached_property
     def frozen(self) -> dict[str, Any]:
-        """Hashes and version: keys `version`, `recipe_hash`, `deciding`."""
+        """Hashes and version: keys `version`, `recipe_hash`, `deciding`; `in_file` as in `Recipe.in_file`."""
         return dict(self._file["frozen"])
 
     @cached_property
@@ -243,7 +245,8 @@ def _freeze(path: Path, frozen: Frozen) -> None:
         if differing:
             raise RunMismatch(
                 f"{path} was built with another recipe ({'; '.join(differing[:5])}). "
-                "Use a new directory, or restore these values; to keep its answers in a new run: --reuse"
+                "Restore these values, or go on with the run as it is by leaving the recipe out; for another run, name "
+                f"a new directory, and --reuse {path} keeps the answers that fit"
             )
         section = old
         # Where seeds and prompts were first read stays said; the run has its own copies.
@@ -252,6 +255,8 @@ def _freeze(path: Path, frozen: Frozen) -> None:
         _write_frozen_files(path, frozen)
         kept = {}
         section = {"version": frozen.version, "recipe_hash": frozen.recipe_hash, "deciding": frozen.deciding}
+    if frozen.in_file:
+        section["in_file"] = dict(frozen.in_file)
     text = yaml.safe_dump(frozen.recipe | kept | {"frozen": section}, sort_keys=False, allow_unicode=True)
     with whole_file(path / "recipe.yaml") as file:
         file.write(text.encode())

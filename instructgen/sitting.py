@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -107,7 +108,8 @@ def generate(
         folded = engine.progress.slots
         ending = ending or _worked(engine, recipe, work, purchases, offline=offline)
         used_up = caps.explain(engine.progress.paid, 0, engine.bound) if ending == "budget" else ""
-        notes = [used_up, *hints(recipe), version_note(work.run, instructgen.__version__), *_unsettled(work)]
+        advice = hints(recipe, engine.progress) if purchases.bought else []
+        notes = [used_up, *advice, version_note(work.run, instructgen.__version__), *_unsettled(work)]
         reused = len(purchases.reused)
         if stores and not reused and purchases.bought:
             notes.append(f"--reuse: no answer fitted; this run asks {recipe.teacher.identity} its own questions")
@@ -135,6 +137,7 @@ def freeze(recipe: Recipe) -> Frozen:
         seeds=seeds,
         prompts=texts,
         version=instructgen.__version__,
+        in_file=recipe.in_file,
     )
 
 
@@ -179,22 +182,26 @@ def _sitting(work: OpenRun) -> Sitting:
     return Sitting(folder=work.run.path, answered=work.store.count(bought=True))
 
 
-def hints(recipe: Recipe) -> list[str]:
-    """Return advice on a recipe's window."""
-    notes = []
-    teacher = recipe.teacher
+def hints(recipe: Recipe, progress: Progress) -> list[str]:
+    """Return advice on a recipe's window, from how far the run is."""
+    teacher, generator, window = recipe.teacher, recipe.generator, recipe.window
     if teacher.ordered:
-        notes.append("the teacher hands out its answers in order: window and concurrency are 1")
-    elif teacher.concurrency * 4 > recipe.window:
+        return ["the teacher hands out its answers in order: window and concurrency are 1"]
+    notes = []
+    # A slot asks so many at once, if it asks all that it may.
+    at_once = max(1.0, generator.slot_bound().requests / max(1, progress.steps))
+    if teacher.concurrency * 4 > window * at_once:
         notes.append(
-            f"concurrency {teacher.concurrency} is more than a quarter of the window ({recipe.window}): requests will "
-            f"wait for each other; a new run with window: {teacher.concurrency * 8} goes faster"
+            f"concurrency {teacher.concurrency} is much for a window of {window} slots: requests will wait for each "
+            f"other; a new run with window: {math.ceil(teacher.concurrency * 8 / at_once)} goes faster"
         )
-    if not teacher.ordered and recipe.window > 1 and recipe.target < 2 * recipe.window:
-        notes.append(
-            f"target {recipe.target} is below twice the window ({recipe.window}): few machine instructions will be "
-            f"drawn into prompts; a new run with window: {max(1, recipe.target // 4)} draws more"
-        )
+    if window > 1 and progress.accepted and generator.feeds_back():
+        slots = max(1, round(progress.slots * recipe.target / progress.accepted))
+        if slots < 2 * window:
+            notes.append(
+                f"{recipe.target} samples are about {slots} slots, and the first {window} (the window) draw on seeds "
+                f"alone; a new run with window: {max(1, slots // 4)} draws more on what it has made"
+            )
     return notes
 
 

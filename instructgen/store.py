@@ -195,6 +195,7 @@ class Store:
             self._writer.join()
         if not self._read_only:
             with suppress(sqlite3.Error):  # somebody reads it at this moment: then the log stays beside it
+                self._reader.execute("pragma busy_timeout=0")
                 self._reader.execute("pragma journal_mode=delete")
         self._reader.close()
 

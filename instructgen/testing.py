@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from instructgen.files import bundled_dir, read_text
+from instructgen.generators import unread
 from instructgen.pool import Pool, PoolView
 from instructgen.prompts import Prompts
-from instructgen.records import Completion, Draft, Instance, Rejection, Request, Sample, Seed
+from instructgen.records import Completion, Draft, Instance, Refused, Rejection, Request, Sample, Seed
 
 JudgeDraft = Callable[[Draft], Rejection | None]
 
@@ -61,10 +62,12 @@ def play(
 
     Requests are rendered with the bundled prompts and your `prompts` (name -> template text) over them, and each
     completion carries the hash of its request, as in a run. Drafts are answered by `judge_draft`, default `None`: new.
+    A flow that ends at a refusal which it did not look at gives what a run records of it: all its answers as
+    rejections (`generators.unread`).
     Raises: OutOfReplies with the request that found none; AssertionError for replies left over; PromptError for a
     request whose variables do not fit its template.
     """
-    waiting, played = iter(replies), Played()
+    waiting, played, said = iter(replies), Played(), list[Completion]()
     rendering = Prompts({**_bundled_prompts(), **(prompts or {})})
     answer: Any = None
     while True:
@@ -73,13 +76,17 @@ def play(
         except StopIteration as end:
             played.items = end.value
             break
+        except Refused:
+            played.items = unread(said)
+            break
         if isinstance(asked, Draft):
             played.drafts.append(asked)
             answer = judge_draft(asked) if judge_draft else None
-        elif isinstance(asked, Request):
-            answer = _answer(asked, waiting, rendering, played)
         else:
-            answer = [_answer(request, waiting, rendering, played) for request in asked]
+            many = asked if isinstance(asked, list) else [asked]
+            replied = [_answer(request, waiting, rendering, played) for request in many]
+            said += replied
+            answer = replied if isinstance(asked, list) else replied[0]
     left = len(list(waiting))
     if left:
         raise AssertionError(

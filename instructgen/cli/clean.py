@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from instructgen.cli.progress import Pace
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from instructgen.clean import Judge, Preference
     from instructgen.clean_summary import Summary
@@ -101,11 +102,18 @@ def cleaned(
     about = {"input": source, "format": given.format.name} | about
     about["filters"] = [check.model_dump(mode="json", exclude_defaults=True) for check in filters]
     rows = rows_of(given.rows, given.format, given.source, given.bad)
-    return work(rows, given.format, screen, into, about, wanted=wanted, overwrite=overwrite, progress=_progress)
+    return work(rows, given.format, screen, into, about, wanted=wanted, overwrite=overwrite, progress=_progress())
 
 
-def _progress(summary: Summary) -> None:
-    say(f"{summary.rows:,} rows read, {summary.rows_kept:,} kept")
+def _progress() -> Callable[[Summary], None]:
+    """Return what says from time to time how far it is."""
+    pace = Pace()
+
+    def tell(summary: Summary) -> None:
+        if pace.due():
+            say(f"{summary.rows:,} rows read, {summary.rows_kept:,} kept so far")
+
+    return tell
 
 
 def tell(summary: dict[str, Any], *, as_json: bool) -> None:
@@ -117,7 +125,8 @@ def tell(summary: dict[str, Any], *, as_json: bool) -> None:
         return
     rows, samples = summary["rows"], summary["samples"]
     typer.echo(f"{rows['read']:,} rows read, {rows['kept']:,} kept, {rows['read'] - rows['kept']:,} dropped")
-    typer.echo("{parsed:,} samples: {accepted:,} accepted, {rejected:,} rejected".format(**samples))
+    if (samples["parsed"], samples["accepted"]) != (rows["read"], rows["kept"]):
+        typer.echo("in them {parsed:,} samples: {accepted:,} accepted, {rejected:,} rejected".format(**samples))
     for kind, counts in summary["rejected"].items():
         for reason, count in counts.items():
             typer.echo(f"  {count:>9,}  {kind}: {reason}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from instructgen.cli.progress import Pace
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
@@ -213,15 +214,13 @@ def _write(outcomes: Any, into: Path, about: dict[str, Any], *, overwrite: bool,
 
 
 def _progress() -> Any:
-    """Return what says, every 5 seconds of work, how far it is."""
-    said = [0.0]
+    """Return what says from time to time how far it is."""
+    pace = Pace()
 
     def tell(counts: Counts) -> None:
-        if counts.seconds - said[0] >= 5:
-            said[0] = counts.seconds
-            rate = counts.parsed / counts.seconds
+        if seconds := pace.due():
             kept, lost = counts.accepted, counts.rejected.total()
-            say(f"{counts.parsed:,} rows: {kept:,} accepted, {lost:,} rejected, {rate:,.0f} rows/s")
+            say(f"{counts.parsed:,} rows: {kept:,} accepted, {lost:,} rejected, {counts.parsed / seconds:,.0f} rows/s")
 
     return tell
 

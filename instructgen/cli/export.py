@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from instructgen.cli.progress import Pace
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from instructgen.formats import Format
     from instructgen.formats.single import Single
     from instructgen.records import Rejection, Sample
-
-TELL_SECONDS = 10.0
-"""Between two lines of progress."""
 
 
 def export(
@@ -156,16 +153,13 @@ def _facts(path: Path, *, run: bool) -> Any:
 def _kept(made: Iterable[Single | Sample | Rejection], unreadable: Counter[str]) -> Iterator[Single | Sample]:
     from instructgen.records import Rejection
 
-    begun = told = time.monotonic()
-    count = 0
+    pace, count = Pace(), 0
     for one in made:
         if not isinstance(one, Rejection):
             yield one
             count += 1
-            now = time.monotonic()
-            if now - told >= TELL_SECONDS:
-                told = now
-                say(f"{count:,} samples, {count / (now - begun):,.0f} a second")
+            if seconds := pace.due():
+                say(f"{count:,} samples, {count / seconds:,.0f} a second")
             continue
         unreadable[one.reason] += 1
         if unreadable[one.reason] == 1:

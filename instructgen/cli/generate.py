@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from instructgen.recipe import Recipe
     from instructgen.sitting import Outcome
 
+MOST_REASONS = 12
+"""Rejection reasons that are listed when a sitting ends; the report has all."""
 DEFAULT_FILTERS = [{"kind": "instruction_rules"}, {"kind": "instance_rules"}, {"kind": "rouge"}]
 
 
@@ -168,11 +170,22 @@ def teacher_option(named: str, base_url: str, concurrency: int) -> dict[str, Any
 
 
 def recipe_for(name: str, into: Path, flags: dict[str, Any]) -> Recipe:
-    """Return the recipe: the named one, else that of the run in `into`, else one from the flags alone."""
+    """Return the recipe: the named one, else that of the run in `into`, else one from the flags alone.
+
+    What a run was told by flags before holds until another flag or an edit of the recipe file says otherwise.
+    """
     from instructgen.errors import RecipeError
-    from instructgen.recipe import load_recipe, merged, parse_recipe
+    from instructgen.recipe import held, load_recipe, merged, parse_recipe, read_recipe
     from instructgen.run import Run, is_run
 
+    if name and is_run(into):
+        run = Run(into)
+        kept = held(run.recipe, run.frozen.get("in_file", {}), read_recipe(name)[0])
+        recipe = load_recipe(name, **merged(kept, flags))
+        if "target" in kept and "target" not in flags and recipe.in_file.get("target", recipe.target) != recipe.target:
+            said = recipe.in_file["target"]
+            say(f"target {recipe.target}, as this run was last told; {name} says {said}: --target {said} goes on to it")
+        return recipe
     if name:
         return load_recipe(name, **flags)
     if is_run(into):
@@ -214,8 +227,10 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
     }
     say(f"{sentences[outcome.ending]}. {known.accepted} accepted of {known.parsed} candidates in {known.slots} slots"
         f"{f', {known.held_back} held back beyond the target' if known.held_back else ''}.")  # fmt: skip
-    for stage, reason, count in known.funnel[:5]:
+    for stage, reason, count in known.funnel[:MOST_REASONS]:
         say(f"  rejected {count:>6}  {stage}/{reason}")
+    if more := known.funnel[MOST_REASONS:]:
+        say(f"  rejected {sum(count for *_, count in more):>6}  for {len(more)} other reasons")
     total = known.total
     say(f"{total.requests} requests, {total.prompt_tokens:,} prompt and {total.completion_tokens:,} completion tokens"
         f"{' (partly estimated)' if total.estimated else ''}; bought now: {outcome.bought}"

@@ -23,16 +23,32 @@ STEADY_SECONDS = 3.0
 """A rate over less time than this says nothing: the first commits of a sitting come all at once."""
 
 
+class Pace:
+    """Tells when another line of progress is due."""
+
+    def __init__(self) -> None:
+        self._begun = self._told = time.monotonic()
+
+    def due(self) -> float:
+        """Return the seconds since the beginning if a line is due, else 0."""
+        now = time.monotonic()
+        if now - self._told < PLAIN_SECONDS:
+            return 0.0
+        self._told = now
+        return now - self._begun
+
+
 def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = False) -> str:
     """Return one line: accepted, rejected by reason, rate, spent, forecast, time left."""
     seconds = time.monotonic() - started[0]
     rate = (progress.accepted - started[1]) / seconds if seconds >= STEADY_SECONDS else 0.0
     left = max(progress.target - progress.accepted, 0)
+    beyond = max(progress.accepted - progress.target, 0)
     reasons = ", ".join(
         f"{name.partition('/')[2]} {count}" for name, count in progress.reasons.most_common(TOP_REASONS)
     )
     parts = [
-        f"accepted {progress.accepted}/{progress.target}",
+        f"accepted {progress.accepted - beyond}/{progress.target}{f' and {beyond} beyond it' if beyond else ''}",
         f"rejected {progress.parsed - progress.accepted}{f' ({reasons})' if reasons else ''}",
         *([f"{rate * 60:,.{0 if rate * 60 >= 10 else 1}f} a minute"] if seconds >= STEADY_SECONDS else []),
         *_spent(progress, priced=priced),

@@ -48,6 +48,8 @@ class Clarify(Generator):
         if not problems:
             return []
         reply: Completion = yield self._rewrite(shot, problems)
+        if reply.refusal:
+            return [reply.rejected()]
         rewritten = read_task(reply.text)
         if rewritten is None:
             return [reply.rejected("unreadable_rewrite", text=reply.content)]
@@ -56,6 +58,8 @@ class Clarify(Generator):
         if left:
             return [reply.rejected("still_ambiguous", text=instruction, open=", ".join(sorted(left)))]
         verdict: Completion = yield self._judge(shot, instruction, material)
+        if verdict.refusal:
+            return [verdict.rejected()]
         scores = read_scores(verdict.text, ["same_task", "clear"])
         if isinstance(scores, str):
             return [verdict.rejected(scores, text=verdict.content)]
@@ -66,7 +70,7 @@ class Clarify(Generator):
             params=Params(temperature=0.0, max_tokens=self.max_tokens),
             task=f"{instruction}\n\n{material}" if material else instruction,
         )
-        if answer.truncated:
+        if answer.refusal or answer.truncated:
             return [answer.rejected("truncated", text=answer.content)]
         requests = (reply.request, verdict.request, answer.request)
         return [Sample.single(instruction, input=material, output=answer.text, parents=[shot.id], requests=requests)]
@@ -79,6 +83,10 @@ class Clarify(Generator):
     def most_samples(self) -> int:
         """Return 1: a slot repairs one task."""
         return 1
+
+    def feeds_back(self) -> bool:
+        """Return False: a slot sees its seed alone."""
+        return False
 
     def prompt_names(self) -> tuple[str, ...]:
         """Return the three templates."""

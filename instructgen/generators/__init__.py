@@ -7,19 +7,23 @@ A generator's `flow` is a Python generator function that does no I/O. It yields
     Draft            an idea; is sent the `Rejection` of the filters that look at the instruction alone, or `None`
 
 and returns its samples and parse rejections. The engine records a draft's rejection itself: the flow only goes on.
+
+A flow looks at `completion.refusal` where one answer of several may be missing. One that reads a refused completion's
+text without looking ends there, and every answer that it had is a rejection (`unread`): paid for, counted, not kept.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator as PythonGenerator
+from collections.abc import Iterable
 from random import Random
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from instructgen.pool import PoolView
-from instructgen.records import Draft, Rejection, Request, Sample, SlotBound
+from instructgen.records import Completion, Draft, Rejection, Request, Sample, SlotBound
 
 Ask = Request | list[Request] | Draft
 Flow = PythonGenerator[Ask, Any, list[Sample | Rejection]]
@@ -52,6 +56,19 @@ class Generator(BaseModel):
         """Return the most samples that one slot may yield; judges are budgeted for so many."""
         return 20
 
+    def feeds_back(self) -> bool:
+        """Say whether prompts draw machine-made samples: only then does the window decide what a slot sees of them."""
+        return True
+
     def prompt_names(self) -> tuple[str, ...]:
         """Return the names of the prompt templates that flows use; they are frozen with the run."""
         return ()
+
+
+def unread(answers: Iterable[Completion]) -> list[Rejection]:
+    """Return what becomes of a slot's answers when its flow ended at a refusal: each is a rejection.
+
+    The refused ones have stage `teacher` and the endpoint's reason, the others `lost_to_refusal` and their text.
+    Example: [r.reason for r in unread([said, refused])] -> ["lost_to_refusal", "content_filter"]
+    """
+    return [answer.rejected("lost_to_refusal", text=answer.content) for answer in answers]

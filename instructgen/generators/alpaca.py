@@ -122,6 +122,10 @@ class Alpaca(Generator):
         )
         return structured_bound(single) if self.structured else single
 
+    def feeds_back(self) -> bool:
+        """Return False: prompts show seeds alone."""
+        return False
+
     def prompt_names(self) -> tuple[str, ...]:
         """Return the one template's name."""
         return ("alpaca.batch_json" if self.structured else "alpaca.batch",)

@@ -138,6 +138,10 @@ class SelfInstruct(Generator):
         """Return the most samples of one slot: every idea new, with all its instances."""
         return 1 if self.form == "short" else self.ideas * self.instances
 
+    def feeds_back(self) -> bool:
+        """Say whether `machine_shots` asks for any."""
+        return self.machine_shots > 0
+
     def prompt_names(self) -> tuple[str, ...]:
         """Return the templates of the chosen form."""
         if self.form == "short":

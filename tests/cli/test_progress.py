@@ -1,11 +1,23 @@
-"""The line of progress: what was accepted, rejected and spent, a rate once it means something, and what is to come."""
+"""What commands say on the way and at the end."""
 
+import json
+import time
 from decimal import Decimal
 
+import pytest
+from typer.testing import CliRunner
+
+from instructgen.cli import app
 from instructgen.cli import progress as shown
+from instructgen.cli.progress import line_of
 from instructgen.engine import Progress
+from instructgen.generators.alpaca import Alpaca
+from instructgen.generators.self_instruct import SelfInstruct
+from instructgen.recipe import Recipe
 from instructgen.records import Usage
+from instructgen.sitting import hints
 from instructgen.teachers.budget import Amount
+from instructgen.teachers.scripted import ScriptedTeacher
 
 
 def line(seconds, monkeypatch, *, priced=True):
@@ -38,3 +50,63 @@ def test_no_dollars_without_a_price(monkeypatch):
 
     assert "5,000 tokens" in said
     assert "USD" not in said
+
+
+def test_what_is_beyond_the_target_is_not_counted_as_its_part():
+    """116 of 100 is 100 of 100 and 16 held back."""
+    assert line_of(Progress(target=100, accepted=116), (time.monotonic(), 0)).startswith(
+        "accepted 100/100 and 16 beyond it"
+    )
+
+
+def recipe(generator, *, target=2000, window=128, concurrency=16):
+    teacher = ScriptedTeacher(function="instructgen.teachers.practice:answer", concurrency=concurrency)
+    return Recipe(generator=generator, teacher=teacher, target=target, window=window)
+
+
+@pytest.mark.parametrize(
+    ("given", "progress", "expected"),
+    [
+        # 2,000 samples at 10 a slot are 200 slots: below twice the window, so most slots saw seeds alone.
+        (recipe(SelfInstruct()), {"slots": 20, "accepted": 200}, ["about 200 slots", "window: 50 draws more"]),
+        (recipe(SelfInstruct()), {"slots": 200, "accepted": 200}, []),
+        # Nothing that Alpaca makes returns into its prompts, so the window changes nothing of them.
+        (recipe(Alpaca()), {"slots": 20, "accepted": 200}, []),
+        (recipe(SelfInstruct(machine_shots=0)), {"slots": 20, "accepted": 200}, []),
+        (recipe(Alpaca(), concurrency=64), {"slots": 20, "accepted": 200, "steps": 1}, ["window: 512 goes faster"]),
+        # 17 requests in three steps: a slot keeps nearly six in flight.
+        (recipe(SelfInstruct(), concurrency=64), {"slots": 200, "accepted": 200, "steps": 3}, []),
+        (recipe(SelfInstruct()), {"slots": 3, "accepted": 0}, []),
+    ],
+)
+def test_advice_on_the_window_counts_slots(given, progress, expected):
+    """The window is counted in slots, the target in samples: what a slot gave so far tells how they compare."""
+    notes = hints(given, Progress(target=given.target, **progress))
+
+    assert len(notes) == (1 if expected else 0), notes
+    for part in expected:
+        assert part in notes[0]
+
+
+def test_every_reason_is_listed_and_a_finished_run_is_one_database(tmp_path):
+    """The end of `generate` has each reason with its count, and no write-ahead log stays beside the store."""
+    done = CliRunner().invoke(app, ["generate", "practice.yaml", "--into", str(tmp_path / "run"), "--target", "60"])
+    lines = [json.loads(line) for line in (tmp_path / "run" / "decisions.jsonl").read_text().splitlines()]
+    reasons = {f"{line['rejected']['stage']}/{line['rejected']['reason']}" for line in lines if "rejected" in line}
+
+    assert done.exit_code == 0, done.output
+    assert len(reasons) > 5
+    assert all(reason in done.output for reason in reasons)
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "run")]).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "run").glob("completions.db*")) == ["completions.db"]
+
+
+def test_clean_says_its_counts_once(tmp_path):
+    """Rows and samples are the same thing here, so one line has them."""
+    rows = [{"instruction": f"Name the river number {n}.", "input": "", "output": f"River {n}"} for n in range(3)]
+    rows.append({"instruction": "Name a lake.", "input": "", "output": ""})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = CliRunner().invoke(app, ["clean", str(tmp_path / "in.jsonl"), "--into", str(tmp_path / "out")]).output
+
+    assert said.count("3 kept") == 1
+    assert "accepted" not in said

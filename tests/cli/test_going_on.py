@@ -1,0 +1,107 @@
+"""What a run was last told holds until a flag or an edit of its recipe file says otherwise."""
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from instructgen.cli import app
+from instructgen.recipe import held
+from instructgen.run import Run
+
+PRACTICE = "{kind: scripted, function: 'instructgen.teachers.practice:answer', concurrency: 4}"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe file of 30 samples."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"target: 30\nwindow: 3\nteacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}\n")
+    return path
+
+
+def generate(recipe, *more, code=0):
+    into = recipe.parent / "run"
+    done = CliRunner().invoke(app, ["generate", str(recipe), "--into", str(into), *map(str, more)])
+    assert done.exit_code == code, done.output
+    return Run(into).target, done.output
+
+
+def edit(recipe, **changes):
+    recipe.write_text(yaml.safe_dump(yaml.safe_load(recipe.read_text()) | changes))
+
+
+def test_a_target_without_a_flag_is_the_runs_own(recipe):
+    """--target 12 holds at the next start, and the command says so and what would change it."""
+    assert generate(recipe, "--target", 12)[0] == 12
+    target, said = generate(recipe)
+
+    assert target == 12
+    assert "target 12, as this run was last told" in said
+    assert "--target 30" in said
+    assert generate(recipe, "--target", 14)[0] == 14
+    assert generate(recipe)[0] == 14
+
+
+def test_an_edit_of_the_recipe_file_counts_more_than_an_old_flag(recipe):
+    """Whoever changes `target: 30` to 16 means it; a flag given now counts more than both."""
+    generate(recipe, "--target", 12)
+    edit(recipe, target=16)
+    target, said = generate(recipe)
+
+    assert target == 16
+    assert "as this run was last told" not in said
+    edit(recipe, target=20)
+    assert generate(recipe, "--target", 18)[0] == 18
+    assert generate(recipe)[0] == 18
+
+
+def test_a_run_that_goes_on_without_its_recipe_still_knows_what_the_file_said(recipe):
+    """A sitting without RECIPE in between does not make the file look edited."""
+    generate(recipe, "--target", 12)
+    CliRunner().invoke(app, ["generate", "--into", str(recipe.parent / "run"), "--target", "13"])
+
+    assert generate(recipe)[0] == 13
+
+
+def test_a_budget_by_flag_does_not_fall_away(recipe):
+    """A cap that was given once still caps when the command is run again without it."""
+    edit(recipe, teacher=yaml.safe_load(PRACTICE) | {"price": {"input": 1, "output": 1}})
+    generate(recipe, "--target", 12, "--budget", 3, "--concurrency", 2)
+    generate(recipe)
+    frozen = Run(recipe.parent / "run").recipe
+
+    assert frozen["budget"]["usd"] == 3
+    assert frozen["teacher"]["concurrency"] == 2
+
+
+def test_another_seed_is_another_run_and_the_message_says_how_to_go_on(recipe):
+    """What decides the slots is not merged in silence."""
+    generate(recipe, "--target", 12, "--seed", 5)
+    said = generate(recipe, code=1)[1]
+
+    assert "seed: 5 -> 0" in said
+    assert "leaving the recipe out" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "then", "now", "expected"),
+    [
+        ({"target": 100}, {"target": 2000}, {"target": 2000}, {"target": 100}),
+        ({"target": 100}, {}, {}, {"target": 100}),
+        ({"target": 100}, {"target": 2000}, {"target": 500}, {}),
+        ({"target": 100}, {}, {"target": 500}, {}),
+        ({"target": 100}, {"target": 2000}, {}, {}),
+        ({"budget": {"usd": 5}}, {}, {}, {"budget": {"usd": 5}}),
+        (
+            {"teacher": {"kind": "openai", "base_url": "http://a", "concurrency": 4}},
+            {"teacher.concurrency": 8},
+            {"teacher": {"kind": "openai", "concurrency": 9}},
+            {"teacher": {"base_url": "http://a"}},
+        ),
+        ({"teacher": {"kind": "openai", "concurrency": 4}}, {}, {"teacher": {"kind": "local"}}, {}),
+        ({"seed": 5, "name": "a"}, {}, {}, {}),
+    ],
+)
+def test_held(told, then, now, expected):
+    """Key by key: the run's word, unless the file was edited at that key."""
+    assert held(told, then, now) == expected
