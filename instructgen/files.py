@@ -59,8 +59,14 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
     for candidate in (folder / inner, folder / f"{inner}.yaml"):
         if candidate.is_file():
             return candidate
-    known = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    raise InstructgenError(f"{given}: no such file, and no bundled {kind} of that name{suggestion(inner, known)}")
+    # Compared by stem: `.yaml` in common is no likeness.
+    stem, known = inner.removesuffix(".yaml"), [path.stem for path in bundled(kind)]
+    raise InstructgenError(f"{given}: no such file, and no bundled {kind} of that name{suggestion(stem, known)}")
+
+
+def bundled(kind: str) -> list[Path]:
+    """Return what is bundled of a kind, sorted by name; READMEs are for people."""
+    return sorted(path for path in bundled_dir(kind).iterdir() if path.is_file() and path.suffix != ".md")
 
 
 def cache_dir() -> Path:
@@ -161,12 +167,20 @@ def _plain(path: Path, folder: Path, suffix: str) -> bool:
 
 
 def _folder_rows(folder: Path, bad: BadRow | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    count = 0
+    before = 0
     for path in data_files(folder):
-        number = 0
-        for number, row in iter_rows(path, bad):
-            yield count + number, row
-        count += number
+        last = 0
+
+        def counted(number: int, problem: str, name: str = str(path.relative_to(folder)), before: int = before) -> None:
+            nonlocal last
+            last = max(last, number)
+            if bad is not None:
+                bad(before + number, f"{name}:{number}: {problem}")
+
+        for number, row in iter_rows(path, counted if bad else None):
+            last = max(last, number)
+            yield before + number, row
+        before += last
 
 
 def _kind(value: object) -> str:
@@ -261,7 +275,7 @@ def _parquet(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
                     number += 1
                     yield number, row
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+        raise DataError(f"{path}: not a readable Parquet file: {str(error).rstrip('.')}") from error
 
 
 def _delimited(path: Path, bad: BadRow, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Any]]:
@@ -323,6 +337,15 @@ def append_line(path: Path, value: Any) -> None:
         os.fsync(file.fileno())
 
 
+def not_yaml(path: Path, error: Exception) -> str:
+    """Say where a YAML file stops being one: `mine.yaml:3: not YAML: ...`."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None:
+        return f"{path}: not YAML: {' '.join(str(error).split())}"
+    context = f"{found}, " if (found := getattr(error, "context", None)) else ""
+    return f"{path}:{mark.line + 1}: not YAML: {context}{problem} (column {mark.column + 1})"
+
+
 def describe(error: OSError) -> str:
     """Say what an operating-system error means for the user."""
     hints = {errno.ENOSPC: "; free some space, then run the same command again",
@@ -358,6 +381,8 @@ def claim(folder: Path, marker: str, *, overwrite: bool = False) -> None:
     one that holds a run's paid answers.
     """
     try:
+        if folder.exists() and not folder.is_dir():
+            raise ExportError(f"{folder} is a file; expected a folder to write into. Choose another one")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).exists():
             if not overwrite:
                 raise ExportError(

@@ -34,7 +34,7 @@ from pydantic import (
 )
 
 from instructgen.errors import RecipeError, suggestion
-from instructgen.files import find, read_text
+from instructgen.files import find, not_yaml, read_text
 from instructgen.filters import Filter
 from instructgen.generators import Generator
 from instructgen.records import digest
@@ -176,6 +176,8 @@ def _explain(problem: Any, cls: type[BaseModel], where: str) -> str:
             hint = f". It is a ratio; did you mean {problem['input'] / (10 if problem['input'] <= 10 else 100):g}?"
     if expected.startswith("is "):  # a validator of ours that says it all
         return f"{place} {expected}"
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):  # one of ours on several options
+        return f"{place}: {expected}" if place else expected
     return f"{place} is {problem['input']!r}, expected {expected}{hint}"
 
 
@@ -221,9 +223,10 @@ def read_recipe(name: str | Path) -> tuple[dict[str, Any], Path]:
     try:
         data = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise RecipeError(not_yaml(path, error)) from error
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: expected keys and values, found {type(data).__name__}; see recipes/demo.yaml")
+        found = "an empty file" if data is None else f"a {type(data).__name__}"
+        raise RecipeError(f"{path}: expected keys and values, found {found}; `instructgen init DIR` writes one to edit")
     data.pop("frozen", None)  # a run's recipe.yaml is a recipe
     return data, path
 

@@ -238,8 +238,8 @@ def opened(path: Path, frozen: Frozen, *, overwrite: bool = False) -> Iterator[O
 
 
 def _freeze(path: Path, frozen: Frozen) -> None:
-    """Write the frozen recipe; on a run that exists, only what may change is written back."""
-    if is_run(path):
+    """Write the frozen recipe; on a run that has bought or decided anything, only what may change is written back."""
+    if is_run(path) and not _is_empty(path):
         old = _read_recipe(path)["frozen"]
         differing = sorted(_differences(old["deciding"], frozen.deciding))
         if differing:
@@ -262,8 +262,24 @@ def _freeze(path: Path, frozen: Frozen) -> None:
         file.write(text.encode())
 
 
+def _is_empty(path: Path) -> bool:
+    """Tell whether a run holds nothing that its recipe decided: a first start that failed binds to nothing."""
+    decisions, answers = path / "decisions.jsonl", path / "completions.db"
+    if decisions.exists() and decisions.stat().st_size:
+        return False
+    if not answers.exists():
+        return True
+    store = Store(answers, read_only=True)
+    try:
+        return not store.count()
+    finally:
+        store.close()
+
+
 def _write_frozen_files(path: Path, frozen: Frozen) -> None:
     (path / "prompts").mkdir(exist_ok=True)
+    for left in (path / "prompts").glob("*.txt"):  # of a first start that bought nothing
+        left.unlink()
     for name, text in frozen.prompts.items():
         with whole_file(path / "prompts" / f"{name}.txt") as file:
             file.write(text.encode())
@@ -274,6 +290,9 @@ def _write_frozen_files(path: Path, frozen: Frozen) -> None:
 def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
     """Yield `key: old -> new` for every differing key of two recipes."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if old.get("kind") != new.get("kind"):  # then the other options are not comparable
+            yield f"{place}.kind: {_short(old.get('kind'))} -> {_short(new.get('kind'))}"
+            return
         for key in sorted({*old, *new}):
             yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):

@@ -100,7 +100,7 @@ def cleaned(
     lent = tools(unsafe_code=unsafe_code)
     screen = Screen([check.prepare(lent) for check in filters], judge)
     about = {"input": source, "format": given.format.name} | about
-    about["filters"] = [check.model_dump(mode="json", exclude_defaults=True) for check in filters]
+    about["filters"] = [{"kind": f.kind} | f.model_dump(mode="json", exclude_defaults=True) for f in filters]
     rows = rows_of(given.rows, given.format, given.source, given.bad)
     return work(rows, given.format, screen, into, about, wanted=wanted, overwrite=overwrite, progress=_progress())
 

@@ -87,13 +87,18 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
     bad: list[Rejection] = []
     rows = files.iter_rows(_folder(path, said), bad=lambda n, problem: bad.append(_broken(n, problem)))
     head = list(islice(rows, LOOKED_AT))
+    if not head and not shape:
+        if not bad:
+            raise DataError(f"{name} holds no rows")
+        first = bad[0].evidence
+        raise DataError(f"{name}: no row of {len(bad)} can be read; row {first['row']}: {first['detail']}")
     if shape:
         found: Format = registry.lookup("formats", shape)()
     else:
         try:
             found, reason = detect([row for _, row in head], known_formats())
         except DataError as error:
-            raise DataError(f"{name}: {error}{f'; first broken row: {bad[0].evidence}' if bad else ''}") from error
+            raise DataError(f"{name}: {error}") from error
         said(f"{name}: {reason}")
     return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad)
 

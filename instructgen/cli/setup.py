@@ -48,9 +48,9 @@ def list_(kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KIN
 
 
 def _files(kind: str) -> list[str]:
-    from instructgen.files import bundled_dir
+    from instructgen.files import bundled
 
-    return [path.name for path in sorted(bundled_dir(kind).iterdir()) if path.is_file() and path.suffix != ".md"]
+    return [path.name for path in bundled(kind)]
 
 
 def _classes(kind: str) -> list[str]:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from instructgen.convert.jinja import BoundedEnvironment, Expression, Text
 from instructgen.convert.linearise import FILTERS
 from instructgen.errors import InstructgenError, TemplateError, suggestion
-from instructgen.files import bundled_dir, find, read_text
+from instructgen.files import bundled_dir, find, not_yaml, read_text
 
 VERSION = 1
 Kind = Literal["text", "label", "choices", "answers", "list", "spans", "triples", "pairs", "turns", "table", "number",
@@ -173,7 +173,7 @@ def load_pack(path: Path) -> Pack:
     try:
         data = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader that refuses double keys
     except yaml.YAMLError as error:
-        raise TemplateError(f"{path}: not YAML: {error}") from error
+        raise TemplateError(not_yaml(path, error)) from error
     return pack_of(data, str(path))
 
 

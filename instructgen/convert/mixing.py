@@ -37,7 +37,7 @@ from instructgen.convert.options import Mode, pick
 from instructgen.convert.shots import Shots
 from instructgen.convert.sources import Numbered, Source, open_source
 from instructgen.errors import RecipeError, suggestion
-from instructgen.files import BadRow, find, read_text
+from instructgen.files import BadRow, find, not_yaml, read_text
 from instructgen.records import Rejection, digest
 
 SHUFFLED = 10_000
@@ -333,7 +333,7 @@ def load_mixture(path: Path) -> MixtureRecipe:
     try:
         data = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not YAML: {error}") from error
+        raise RecipeError(not_yaml(path, error)) from error
     if not isinstance(data, dict) or "mixture" not in data:
         raise RecipeError(f"{path}: expected name, seed and a mixture; see recipes/flan_style.yaml")
     try:

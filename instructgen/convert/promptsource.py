@@ -30,7 +30,7 @@ from instructgen.convert.jinja import BoundedEnvironment, Text, Unrenderable
 from instructgen.convert.render import Made, Result
 from instructgen.convert.sources import Source, taken
 from instructgen.errors import TemplateError
-from instructgen.files import read_text
+from instructgen.files import not_yaml, read_text
 from instructgen.records import Rejection
 
 SEPARATOR = "|||"
@@ -210,7 +210,7 @@ def load_prompts(path: Path, *, truncate: bool = False) -> list[PromptTemplate]:
     try:
         data = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader with two harmless tags
     except yaml.YAMLError as error:
-        raise TemplateError(f"{path}: not YAML: {error}") from error
+        raise TemplateError(not_yaml(path, error)) from error
     templates = data.get("templates") if isinstance(data, dict) else None
     if not isinstance(templates, dict):
         raise TemplateError(f"{path}: expected promptsource's shape: dataset, and templates by id")

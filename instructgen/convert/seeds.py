@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from instructgen.errors import DataError, SeedError
-from instructgen.files import iter_rows
+from instructgen.files import data_files, iter_rows
 from instructgen.records import Instance, Seed
 
 KEYS = ("instruction", "input", "output", "instances", "is_classification", "category", "language", "licence")
@@ -30,7 +30,8 @@ _SHOWN = 60
 
 
 def load_seeds(path: Path | str) -> list[Seed]:
-    """Read a seeds file. Seeds without an id get the file's name and their line: `mine.jsonl` line 3 -> "mine-3".
+    """Read a seeds file, or all data files of a folder. Seeds without an id get its name and their line:
+    `mine.jsonl` line 3 -> "mine-3"; in a folder the numbers run on through its files.
 
     A row may have no output at all (an instruction alone); an input without its output is an error.
 
@@ -40,19 +41,24 @@ def load_seeds(path: Path | str) -> list[Seed]:
     """
     path = Path(path)
     seeds: list[Seed] = []
-    first_use: dict[str, int] = {}
+    first_use: dict[str, str] = {}
+    before = 0
     try:
         if path.is_file() and path.stat().st_size == 0:
             _none_in(path)
-        for number, row in iter_rows(path):
-            seed = _Row(path, number, row).seed()
-            if seed.id in first_use:
-                raise SeedError(
-                    f"{path}:{number}: id {seed.id!r} is taken by line {first_use[seed.id]}; expected an id of its "
-                    "own. Rename one of the two, or leave the ids out to get them made"
-                )
-            first_use[seed.id] = number
-            seeds.append(seed)
+        for file in data_files(path) if path.is_dir() else [path]:
+            number = 0
+            for number, row in iter_rows(file):
+                place = f"{file}:{number}"
+                seed = _Row(path, before + number, row, place).seed()
+                if seed.id in first_use:
+                    raise SeedError(
+                        f"{place}: id {seed.id!r} is taken by {first_use[seed.id]}; expected an id of its own. "
+                        "Rename one of the two, or leave the ids out to get them made"
+                    )
+                first_use[seed.id] = place
+                seeds.append(seed)
+            before += number
     except DataError as error:
         raise SeedError(f"{error}. Correct the seeds file, or name another one") from error
     if not seeds:
@@ -74,6 +80,8 @@ class _Row:
     path: Path
     number: int
     row: Mapping[str, Any]
+    place: str
+    """The file and the line in it."""
 
     def seed(self) -> Seed:
         self._spelling()
@@ -147,4 +155,4 @@ class _Row:
         self._fail(f"{key} is {shown}, expected {expected}. {move}")
 
     def _fail(self, problem: str) -> NoReturn:
-        raise SeedError(f"{self.path}:{self.number}: {problem}")
+        raise SeedError(f"{self.place}: {problem}")

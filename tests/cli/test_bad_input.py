@@ -319,3 +319,72 @@ def test_a_folder_is_not_cleared_for_a_set_up_that_cannot_work(tmp_path, monkeyp
     assert code == 1, said
     assert expected in said
     assert kept.read_text() == "mine"
+
+
+def test_a_first_start_that_bought_nothing_binds_to_nothing(tmp_path):
+    """A start that found no answer leaves a folder for any recipe; once something is bought, the recipe holds."""
+    alpaca = f"teacher: {PRACTICE}\ngenerator: {{kind: alpaca}}\ntarget: 3\nwindow: 1"
+    right = alpaca.replace("alpaca", "self_instruct")
+    assert generate_with(tmp_path, alpaca, "--offline")[0] == 1
+    assert generate_with(tmp_path, right)[0] == 0
+    assert run("verify", tmp_path / "run")[0] == 0
+    assert not list((tmp_path / "run" / "prompts").glob("alpaca.*"))
+    code, said = generate_with(tmp_path, alpaca)
+
+    assert code == 1
+    assert "generator.kind: self_instruct -> alpaca)" in said, "options of another kind are not compared"
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    """--into and init say that it is a file."""
+    (tmp_path / "file").write_text("mine")
+    text = f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}"
+
+    for said in (
+        run("generate", recipe(tmp_path, text), "--into", tmp_path / "file")[1],
+        run("init", tmp_path / "file")[1],
+    ):
+        assert "file is a file; expected a folder" in said
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_yaml_problems_name_the_line(tmp_path):
+    """Line and column, not the parser's own picture; an empty file is called so."""
+    assert "recipe.yaml:2: not YAML:" in generate_with(tmp_path, "target: 5\nfilters: [a\n: b")[1]
+    assert "found an empty file" in generate_with(tmp_path, "")[1]
+
+
+def test_a_name_like_none_gets_no_odd_suggestion(tmp_path):
+    """What `.yaml` has in common with `.yaml` is no likeness."""
+    assert "did you mean" not in run("generate", "weather.yaml", "--into", tmp_path / "run")[1]
+    assert "did you mean 'practice'" in run("generate", "practise.yaml", "--into", tmp_path / "run")[1]
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    (b"", "holds no rows"),
+    (b"hello\nworld\n", "no row of 2 can be read; row 1: not JSON"),
+])  # fmt: skip
+@pytest.mark.parametrize("command", [["clean", "--into"], ["export", "--into"], ["report"]])
+def test_a_file_without_rows_is_called_so(tmp_path, content, expected, command):
+    """No list of formats for a file in which there is nothing to detect."""
+    (tmp_path / "in.jsonl").write_bytes(content)
+    name, *into = command
+    code, said = run(name, tmp_path / "in.jsonl", *(part for flag in into for part in (flag, tmp_path / "out")))
+
+    assert code == 1
+    assert expected in said
+    assert "--from" not in said
+
+
+def test_bad_rows_of_a_folder_name_their_file(tmp_path):
+    """Numbers run on through the files of a folder; the place names file and line."""
+    (tmp_path / "in").mkdir()
+    good = json.dumps({"instruction": "Name a long river.", "input": "", "output": "Po"})
+    (tmp_path / "in" / "a.jsonl").write_text(f"{good}\n{good}\nbroken\n")
+    (tmp_path / "in" / "b.jsonl").write_text(f"{good}\nbroken\n")
+    assert run("clean", tmp_path / "in", "--into", tmp_path / "out")[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "out" / "decisions.jsonl").read_text().splitlines()]
+    places = [line["rejected"]["evidence"] for line in lines if "rejected" in line]
+
+    assert [place["row"] for place in places] == [3, 5]
+    assert [place["detail"][:10] for place in places] == ["a.jsonl:3:", "b.jsonl:2:"]

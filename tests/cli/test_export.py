@@ -52,7 +52,7 @@ def test_ids_of_the_input_may_repeat(rows, tmp_path):
 
 def test_progress_and_json(rows, tmp_path, monkeypatch):
     """Long work says how far it is; --json prints what was written and nothing else."""
-    monkeypatch.setattr(sys.modules["instructgen.cli.export"], "TELL_SECONDS", 0.0)  # the package names the command
+    monkeypatch.setattr("instructgen.cli.progress.PLAIN_SECONDS", 0.0)
 
     done = run("export", rows, "--format", "alpaca", "--into", tmp_path / "out", "--json")
 

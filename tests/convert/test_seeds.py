@@ -207,7 +207,7 @@ def test_an_id_given_twice_names_both_lines(seeds_file):
     """A repeated id is an error that names the two lines."""
     path = seeds_file(OURS, ALPACA, OURS)
 
-    assert failure(path).startswith(f"{path}:3: id 'general-9' is taken by line 1")
+    assert failure(path).startswith(f"{path}:3: id 'general-9' is taken by {path}:1")
 
 
 def test_released_self_instruct_seeds_are_read(data_dir):
@@ -220,3 +220,15 @@ def test_released_self_instruct_seeds_are_read(data_dir):
     assert [seed.instruction for seed in seeds] == [row["instruction"] for row in rows]
     assert sum(len(seed.instances) for seed in seeds) == sum(len(row["instances"]) for row in rows)
     assert sum(bool(seed.is_classification) for seed in seeds) == sum(row["is_classification"] for row in rows) > 0
+
+
+def test_a_folder_of_seeds_names_the_file(tmp_path):
+    """Ids run on through the files of a folder; an error names the file and its line."""
+    (tmp_path / "mine").mkdir()
+    row = {"instruction": "Name a river.", "input": "", "output": "Po"}
+    (tmp_path / "mine" / "a.jsonl").write_text(f"{json.dumps(row)}\n" * 2)
+    (tmp_path / "mine" / "b.jsonl").write_text(f"{json.dumps(row)}\n")
+    assert [seed.id for seed in load_seeds(tmp_path / "mine")] == ["mine-1", "mine-2", "mine-3"]
+    (tmp_path / "mine" / "b.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row | {'output': 5})}\n")
+
+    assert failure(tmp_path / "mine").startswith(f"{tmp_path / 'mine' / 'b.jsonl'}:2: output is 5")
