@@ -121,9 +121,9 @@ def test_the_input_is_never_overwritten(rows, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "no known format fits; columns seen: none"),
+        ("", "x.jsonl holds no rows"),
         ('{"spam": 1}\n', "columns seen: spam. Say --from with one of: "),
-        ("broken\n", "first broken row: {'row': 1"),
+        ("broken\n", "no row of 1 can be read; row 1: not JSON"),
         ("\xff", None),
     ],
 )
