@@ -104,13 +104,13 @@ def ours(data: Any) -> Any:
     import pyarrow as pa
 
     from instructgen.convert.bank import Compiled, pack_of
-    from instructgen.convert.mapping import choose
+    from instructgen.convert.choosing import choose_for
     from instructgen.convert.render import Renderer
     from instructgen.convert.sources import _of_dataset
 
     pack = pack_of(PACK, "bench")
     source = _of_dataset(data, "bench").look()
-    mapping = choose(pack, source.columns, [row for _, row in source.head], class_names=source.class_names)
+    mapping = choose_for(pack, source)
     renderer = Renderer(Compiled(pack, pack.templates[0]), mapping.labels)
     batches = []
     for chunk in source.chunks(print):
@@ -188,7 +188,7 @@ def memory(rows: int) -> None:
 
     from instructgen.convert.bank import find_pack
     from instructgen.convert.conversion import Conversion, Options
-    from instructgen.convert.mapping import choose
+    from instructgen.convert.choosing import choose_for
     from instructgen.convert.sources import open_source
     from instructgen.convert.write import write
 
@@ -199,7 +199,7 @@ def memory(rows: int) -> None:
                 file.write(json.dumps({"text": f"Film number {i} was {i % 97} times as good.", "label": i % 2}) + "\n")
         started = time.perf_counter()
         source = open_source(str(path))
-        mapping = choose(find_pack("sentiment"), source.columns, [row for _, row in source.head])
+        mapping = choose_for(find_pack("sentiment"), source)
         counts = write(Conversion(source, mapping, Options()).run(), Path(folder) / "out", {})
         seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

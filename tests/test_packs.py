@@ -14,7 +14,7 @@ import yaml
 from instructgen.convert.bank import Compiled, find_pack, pack_of, tasks
 from instructgen.convert.linearise import read_pairs, read_spans, read_triples
 from instructgen.convert.lint import lint, lint_pack
-from instructgen.convert.mapping import choose
+from instructgen.convert.choosing import choose
 from instructgen.convert.options import NO_OPTIONS, STYLES, recover
 from instructgen.convert.render import Made, Renderer
 from instructgen.files import bundled_dir, iter_rows
@@ -37,7 +37,7 @@ def task_of(path):
 def prepared(path):
     """Return (mapping, batch) of a fixture, mapped as `instructgen convert` maps it, with no help."""
     rows = [row for _, row in iter_rows(path)]
-    mapping = choose(find_pack(task_of(path)), list(rows[0]), rows)
+    mapping = choose(find_pack(task_of(path)), list(rows[0]), rows, name=path.stem)
     taken = [mapping.take(row) for row in rows]
     return mapping, mapping.batch([row for row, _ in taken], [position for _, position in taken])
 

@@ -25,7 +25,9 @@ def convert(
     task: Annotated[
         str, typer.Option("--task", help="Task type of the bank (sentiment, nli, ...), or a pack's path.")
     ] = "",
-    mapping: Annotated[str, typer.Option("--map", help="Role=column pairs: text=sentence,label=stars.")] = "",
+    mapping: Annotated[
+        str, typer.Option("--map", help="Role=column pairs: text=sentence,label=stars; a comma in a name: \\,")
+    ] = "",
     labels: Annotated[str, typer.Option("--labels", help="Names of the classes: 0=negative,1=positive.")] = "",
     split: Annotated[str | None, typer.Option("--split", help="Split to read (default: train).")] = None,
     config: Annotated[str | None, typer.Option("--config", help="Config of a Hub dataset.")] = None,
@@ -38,6 +40,10 @@ def convert(
     options: Annotated[
         str, typer.Option("--options", help="Weights of option lists: letters=1,plain=1,none=1.")
     ] = "letters=1,plain=1,none=1",
+    shuffle: Annotated[
+        str,
+        typer.Option("--shuffle-choices", help="`auto` (where the right one always stands at one place), all or none."),
+    ] = "auto",
     inverted: Annotated[float, typer.Option("--inverted", min=0, help="Weight of inverted templates; others 1.")] = 0.3,
     shots: Annotated[float, typer.Option("--shots", min=0, max=1, help="Share of samples with worked examples.")] = 0.0,
     most_shots: Annotated[int, typer.Option("--most-shots", min=1, help="Most worked examples.")] = 5,
@@ -74,7 +80,7 @@ def convert(
     """Put an existing dataset into words: what each column is, is worked out, shown, and asked if unclear."""
     given = {
         "seed": seed, "each": each, "templates": _names(templates), "inverted": inverted, "cot": cot,
-        "options": _floats("--options", options),
+        "options": _floats("--options", options), "shuffle": shuffle,
         "shots": {"share": shots, "fixed": fixed_shots, "most": most_shots, "budget": shot_budget,
                   "layout": shots_as},
     }  # fmt: skip
@@ -115,7 +121,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _pairs(option: str, text: str) -> dict[str, str]:
     pairs = {}
-    for part in text.split(","):
+    for part in (part.replace("\0", ",") for part in text.replace("\\,", "\0").split(",")):
         name, equals, value = part.partition("=")
         if part.strip() and not equals:
             raise typer.BadParameter(f"{option}: {part.strip()!r} is not NAME=VALUE")
@@ -155,13 +161,12 @@ def at_terminal() -> bool:
 
 def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str, str] | None) -> Mapping:
     """Return the mapping; ask for what stays open when a person is there."""
-    from instructgen.convert.mapping import choose
+    from instructgen.convert.choosing import choose_for
     from instructgen.convert.questions import Unsure
 
-    rows = [row for _, row in source.head]
     while True:
         try:
-            return choose(pack, source.columns, rows, given, source.class_names, labels)
+            return choose_for(pack, source, given, labels)
         except Unsure as unsure:
             if not at_terminal():
                 raise

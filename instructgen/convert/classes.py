@@ -1,66 +1,124 @@
-"""What the classes of a label column are called: by the user, the dataset, its layout, or their own values.
+"""What the classes of a label column are called. Never a guess: by the user, by the dataset itself, by what is known of
+a dataset that is recognised, or by their own words; numbers that none of these names are asked.
 
-{"0", "1"} of a sentiment layout -> 0=negative, 1=positive;  "neg" -> negative;  numbers without names are asked
+{"0", "1"} of a review set -> 0=negative, 1=positive;  "neg" -> negative;  0, 1 of an unknown topic set -> Unsure
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Mapping as AnyMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from instructgen.convert.layouts import RENAMED, Layout
+from instructgen.convert.layouts import CODINGS, RENAMED, Coding
+from instructgen.convert.mapping import Mapping, is_number, spelled, unlabelled
+from instructgen.convert.paths import Place
 from instructgen.convert.questions import Unsure
-from instructgen.convert.values import UNLABELLED, at
 from instructgen.errors import DataError
 
-if TYPE_CHECKING:
-    from instructgen.convert.mapping import Mapping
-
 MOST_CLASSES = 200
-"""A column with more different values among the rows looked at is not taken for a class."""
-
-
-def spelled(value: Any) -> str:
-    """Return how a label value is written: 1.0 as 1, true as True, a list of one as its content."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()
+"""A column with more different values is not taken for a class."""
+STRAY = 0.01
+"""Share of the rows whose label may lie outside of a known coding: those rows are rejected one by one."""
+Values = Callable[[Place], Iterable[Any]]
+"""All values that stand at a place, of the whole dataset."""
 
 
 def name_classes(
     mapping: Mapping,
     rows: Sequence[AnyMapping[str, Any]],
-    layout: Layout | None,
     class_names: AnyMapping[str, Sequence[str]],
     given: AnyMapping[str, str] | None,
+    name: str,
+    values: Values | None,
 ) -> None:
-    """Set `labels` and `values`: the user's names, the dataset's, the layout's, or the values themselves."""
+    """Set `labels` and `values`. `name` is the dataset's; `values` reads all of it, where it can be read twice.
+
+    Raises: Unsure for numbers without names, DataError for a column that holds no class.
+    """
     role = mapping.pack.label_field
     if role is None or role not in mapping.roles or mapping.pack.choices_field is not None:
         return
-    path = mapping.roles[role]
-    found = Counter(spelled(at(path)(row)) for row in rows)
-    seen = Counter({word: count for word, count in found.items() if word.lower() not in UNLABELLED})
+    where = mapping.places[role]
+    own = class_names.get(where.column or where.path, ())
     if given:
-        pairs = list(given.items())
+        _check_given(where, given, rows)
         mapping.why[role] += ", named by --labels"
-    elif path in class_names:
-        pairs = [(str(number), name) for number, name in enumerate(class_names[path])]
+        _set_classes(mapping, list(given.items()), rename=False)
+        return
+    if own and not all(is_number(word) for word in own):  # PAWS calls its classes "0" and "1"
         mapping.why[role] += ", named by the dataset"
-    elif layout is not None and layout.names and layout.roles.get(role) == path and _numbers(seen, len(layout.names)):
-        pairs = [(str(number), name) for number, name in enumerate(layout.names)]
-        mapping.why[role] += f", numbers named as in {layout.name}"
+        _set_classes(mapping, [(str(number), word) for number, word in enumerate(own)])
+        return
+    found = counted(where, rows, values)
+    seen = Counter({word: count for word, count in found.items() if not unlabelled(word, found)})
+    _require_classes(where.path, seen)
+    coding = known_coding(mapping.pack.task, name, mapping.columns, found)
+    if coding is not None:
+        mapping.why[role] += f", numbers named as in {coding.name}"
+        pairs = [(str(coding.first + number), word) for number, word in enumerate(coding.names)]
     else:
+        _require_words(mapping.pack.task, where, found, seen)
         pairs = [(word, word) for word in sorted(seen, key=_in_order)]
-        _require_names(mapping.pack.task, path, seen)
-    _set_classes(mapping, pairs, rename=not given)
+    _set_classes(mapping, pairs)
+    for word, count in seen.items() if values is not None else ():
+        if word in mapping.values and mapping.labels is not None:
+            label = mapping.labels[mapping.values[word]]
+            mapping.counts[label] = mapping.counts.get(label, 0) + count
 
 
-def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: bool) -> None:
+def counted(where: Place, rows: Sequence[AnyMapping[str, Any]], values: Values | None) -> Counter[str]:
+    """Count the labels as they are spelled, of the whole dataset or of the rows at hand; lists of several do not count.
+
+    It stops at more than `MOST_CLASSES` different ones.
+    """
+    found = Counter[str]()
+    for value in values(where) if values is not None else map(where.read, rows):
+        if not (isinstance(value, list) and len(value) > 1):
+            found[spelled(value)] += 1
+        if len(found) > 2 * MOST_CLASSES:
+            break
+    return found
+
+
+def known_coding(task: str, name: str, columns: Collection[str], found: Counter[str]) -> Coding | None:
+    """Return what the numbers of a recognised dataset stand for.
+
+    Recognised by its name, then its numbers need not all occur; or by its columns, then all of them must. In both cases
+    at most one row in a hundred may hold another number.
+    """
+    words = f" {' '.join(re.findall('[a-z0-9]+', name.lower()))} "
+    for coding in (one for one in CODINGS if one.task == task):
+        wanted = [str(coding.first + number) for number in range(len(coding.names))]
+        seen = Counter[str]()
+        for word, count in found.items():
+            word = {"False": "0", "True": "1"}.get(word, word)  # noqa: PLW2901 - truth values are 0 and 1
+            if word in wanted or not _no_label(task, word):
+                seen[word] += count
+        stray = sum(count for word, count in seen.items() if word not in wanted)
+        if not seen or stray > STRAY * seen.total():
+            continue
+        if any(f" {known} " in words for known in coding.datasets):
+            return coding
+        if any(marks <= set(columns) for marks in coding.columns) and set(wanted) <= seen.keys():
+            return coding
+    return None
+
+
+def _no_label(task: str, word: str) -> bool:
+    return unlabelled(word, ("0",)) and not (task == "sentiment" and word == "-1")  # -1 may well be "negative"
+
+
+def _check_given(where: Place, given: AnyMapping[str, str], rows: Sequence[AnyMapping[str, Any]]) -> None:
+    found = counted(where, rows, None)
+    if not found.keys() & {*given, *given.values()}:
+        shown = ", ".join(sorted(found, key=_in_order)[:20])
+        raise DataError(f"--labels names {', '.join(given)}, but column {where.path!r} holds {shown}")
+
+
+def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: bool = True) -> None:
     other = RENAMED.get(mapping.pack.task, {}) if rename else {}
     names = [other.get(name.lower(), name) for _, name in pairs]
     mapping.labels = tuple(dict.fromkeys(names))
@@ -71,29 +129,33 @@ def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: 
         mapping.values.update({"False": mapping.values["0"], "True": mapping.values["1"]})
 
 
-def _numbers(seen: Counter[str], count: int) -> bool:
-    """Tell whether the values are positions among `count` names, but for 1 in 20 at most: those will be rejected."""
-    right = sum(n for word, n in seen.items() if word in ("True", "False") or (word.isdecimal() and int(word) < count))
-    return right * 20 >= seen.total() * 19
-
-
 def _in_order(word: str) -> tuple[int, float, str]:
     order = {"no": 0, "false": 0, "yes": 1, "true": 1}
-    number = float(word) if word.lstrip("-").replace(".", "", 1).isdecimal() else None
-    return (0, number, word) if number is not None else (1, order.get(word.lower(), 0), word)
+    return (0, float(word), word) if is_number(word) else (1, order.get(word.lower(), 0), word)
 
 
-def _require_names(task: str, path: str, seen: Collection[str]) -> None:
-    shown = ", ".join(sorted(seen, key=_in_order)[:20])
+def _require_classes(path: str, seen: Collection[str]) -> None:
     if not seen:
         raise DataError(f"column {path!r} holds no label in the rows looked at; choose another with --map label=COLUMN")
     if len(seen) > MOST_CLASSES:
         raise DataError(f"column {path!r} has more than {MOST_CLASSES} different values; it is not a class. "
                         "Choose another with --map label=COLUMN")  # fmt: skip
-    graded = task == "sentiment" and len(seen) > 2  # stars and points speak for themselves
-    if all(word.lstrip("-").isdecimal() for word in seen) and not graded:
-        raise Unsure(
-            f"column {path!r} holds numbers without names: {shown}. Name them, e.g. --labels "
-            + ",".join(f"{word}=NAME" for word in sorted(seen, key=_in_order)[:3]),
-            [],
-        )
+
+
+def _require_words(task: str, where: Place, found: AnyMapping[str, int], seen: AnyMapping[str, int]) -> None:
+    """Take words for names, and marks of a scale from 1 up (stars, points); ask what other numbers mean."""
+    truth = set(seen) <= {"True", "False"} and task != "boolean_qa"
+    if not truth and not all(is_number(word) for word in seen):
+        return
+    graded = task == "sentiment" and len(seen) > 2 and "-1" not in found
+    if graded and min(map(float, seen)) >= 1:
+        return
+    values = sorted({*seen, *(["-1"] if "-1" in found and task == "sentiment" else [])}, key=_in_order)
+    known = "".join(f" {one.said()};" for one in CODINGS if one.task == task and len(one.names) == len(values))
+    raise Unsure(
+        f"column {where.path!r} holds numbers without names: {', '.join(values[:20])}. Name them, e.g. --labels "
+        + ",".join(f"{word}=NAME" for word in values[:3])
+        + (f". Known sets of this task have them as{known.rstrip(';')}, but it cannot be told that this is one" if known
+           else ""),
+        [],
+    )  # fmt: skip

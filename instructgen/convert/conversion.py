@@ -9,7 +9,7 @@ Everything is drawn in row order from one seed: the same options and rows give t
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from instructgen.convert.bank import Compiled, environment
 from instructgen.convert.build import labels_of, sample_dict
-from instructgen.convert.cot import open_to_reasons, think
+from instructgen.convert.cot import Manner, manner, open_to_reasons, think
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.mapping import Mapping
-from instructgen.convert.options import NO_OPTIONS, Mode, Style, StyleDraw
+from instructgen.convert.options import NO_OPTIONS, Mode, Order, Style, StyleDraw, order_of
 from instructgen.convert.render import Batch, Made, Renderer, Result
-from instructgen.convert.shots import POOL, Pool, Shots, as_text, exemplars
+from instructgen.convert.shots import Example, Shots, as_text, bare, drawn_rows, exemplars
 from instructgen.convert.sources import Chunk, Numbered, Source
 from instructgen.convert.tokens import Counter, estimate
 from instructgen.errors import TemplateError, suggestion
@@ -56,6 +56,10 @@ class Options(BaseModel):
         default={"letters": 1.0, "plain": 1.0, "none": 1.0},
         description="weights of lettered, plain and no lists of choices",
     )
+    shuffle: Literal["auto", "all", "none"] = Field(
+        default="auto",
+        description="order of choices: drawn where the right one always stands at the same place, for all, or never",
+    )
     shots: Shots = Field(default=Shots(), description="worked examples before the question")
     cot: float = Field(
         default=0.0, ge=0, le=1, description="share of the rows with a rationale that reason before they answer"
@@ -77,6 +81,7 @@ class _Plan(NamedTuple):
     style: Style
     few: bool
     cot: bool
+    order: Order | None
 
 
 @dataclass
@@ -97,7 +102,10 @@ class Conversion:
         self.renderers = self._renderers()
         self._styles = StyleDraw(self.options.options)
         self._weights: dict[tuple[bool, ...], tuple[list[int], list[float]]] = {}
-        self._pools: dict[tuple[int, Style], Pool] = {}
+        self._pools: dict[tuple[int, Style], list[Example]] = {}
+        self._shuffles = self.mapping.pack.label_field is not None and (
+            self.options.shuffle == "all" or (self.options.shuffle == "auto" and self.mapping.gold_place is not None)
+        )
         self._open = {which for which, renderer in enumerate(self.renderers) if _reasons_fit(renderer.compiled)}
         self._provenance = [self._provenance_of(renderer) for renderer in self.renderers]
 
@@ -153,6 +161,7 @@ class Conversion:
         results: dict[int, Result] = {}
         for (which, style), places in groups.items():
             part = batch.take([plans[place].at for place in places])
+            part.orders = [plans[place].order for place in places] if self._shuffles else None
             results.update(zip(places, self.renderers[which].render(part, style, rng), strict=True))
         rationales = batch.columns.get("rationale")
         for place, plan in enumerate(plans):
@@ -178,8 +187,13 @@ class Conversion:
                 style, few, cot = self._styles.draw(rng), rng.random(), rng.random()
                 if not self.renderers[which].compiled.shows_options:
                     style = NO_OPTIONS
-                plans.append(_Plan(at, which, style, few < self.options.shots.share, cot < self.options.cot))
+                order = self._order(batch, at, rng) if self._shuffles else None
+                plans.append(_Plan(at, which, style, few < self.options.shots.share, cot < self.options.cot, order))
         return plans, refused
+
+    def _order(self, batch: Batch, at: int, rng: Random) -> Order | None:
+        own = self.mapping.pack.choices_field
+        return order_of(self.mapping.labels or () if own is None else batch.columns[own][at], rng)
 
     def _weighted(self, fitting: tuple[bool, ...]) -> tuple[list[int], list[float]]:
         """Return the templates that fit and their cumulative weights."""
@@ -199,13 +213,15 @@ class Conversion:
         renderer = self.renderers[plan.renderer]
         if not isinstance(result, Made):
             return _template_rejection(result, number, renderer.compiled.id)
-        made, shots, labels = result, list[tuple[str, str]](), dict[str, Any]()
-        if rationale and plan.renderer in self._open and (made.label is None or _bare(made)):
-            asked, said = think(made.input, made.target, rationale, rng)
+        made, shots, labels, how = result, list[tuple[str, str]](), dict[str, Any](), None
+        if rationale and plan.renderer in self._open and _can_reason(made):
+            how = manner(rng)
+            asked, said = think(made.input, made.target, rationale, how)
             made, labels["reasoned"] = made._replace(input=asked, target=said), True
         if plan.few:
             try:
-                shots = exemplars(result, number, self._pool(plan), self.options.shots, rng, self.count)
+                query = Example(number, self._asks(batch, plan.at), made)
+                shots = exemplars(query, self._pool(plan), self.options.shots, rng, self.count, _saying(how))
             except Unrenderable as problem:
                 return _template_rejection(problem, number, renderer.compiled.id)
             labels["shots"] = len(shots)
@@ -216,26 +232,37 @@ class Conversion:
         provenance = {**self._provenance[plan.renderer], "source_id": str(number)}
         return sample_dict(made, known, provenance, shots)
 
-    def _pool(self, plan: _Plan) -> Pool:
-        """Return the first rows as this plan's template and style say them, to draw worked examples from."""
+    def _asks(self, batch: Batch, at: int) -> int:
+        """Return a hash of what a row asks, whatever its answer and however it is said."""
+        pack = self.mapping.pack
+        roles = [role for role in pack.fields if not pack.fields[role].optional and role != pack.label_field]
+        roles = [role for role in roles if role != pack.choices_field]
+        return hash(tuple(repr(batch.columns[role][at]) for role in roles))
+
+    def _pool(self, plan: _Plan) -> list[Example]:
+        """Return the drawn rows as this plan's template and style say them, to choose worked examples from."""
         key = plan.renderer, plan.style
         if key not in self._pools:
-            renderer = self.renderers[plan.renderer]
+            renderer, rng = self.renderers[plan.renderer], Random(self.options.seed)
             numbers, batch = self._pool_batch
             fits = [at for at, fit in enumerate(renderer.fits(batch)) if fit]
-            made = renderer.render(batch.take(fits), plan.style, Random(self.options.seed))
-            pairs = zip([numbers[at] for at in fits], made, strict=True)
+            part = batch.take(fits)
+            part.orders = [self._order(batch, at, rng) for at in fits] if self._shuffles else None
+            rationales = batch.columns.get("rationale") or [None] * batch.rows
             most = self.options.shots.budget  # one that cannot fit is not kept: long documents would fill the memory
             self._pools[key] = [
-                (number, one)
-                for number, one in pairs
+                Example(numbers[at], self._asks(batch, at), one, rationales[at])
+                for at, one in zip(fits, renderer.render(part, plan.style, rng), strict=True)
                 if isinstance(one, Made) and self.count(one.input) + self.count(one.target) <= most
             ]
         return self._pools[key]
 
     @cached_property
     def _pool_batch(self) -> tuple[list[int], Batch]:
-        numbers, batch, _ = self.mapping.take_all(_chunk(self.source.head[:POOL]))
+        """Return rows drawn from all of the dataset, or of its first rows where it is a stream from the network."""
+        source, rng = self.source, Random(self.options.seed)
+        again = source.chunks(lambda _n, _said: None, CHUNK, self.limit) if source.again else [_chunk(source.head)]
+        numbers, batch, _ = self.mapping.take_all(_chunk(drawn_rows(again, rng)))
         return list(numbers), batch
 
 
@@ -247,8 +274,22 @@ def _reasons_fit(compiled: Compiled) -> bool:
     return whole and "rationale" not in used and not template.inverted and open_to_reasons(template.input)
 
 
-def _bare(made: Made) -> bool:
-    return made.target in (made.letters or made.choices)
+def _can_reason(made: Made) -> bool:
+    """Tell whether the target is the answer alone: reasoning can be put before it."""
+    return made.label is None or made.target in (made.letters or made.choices)
+
+
+def _saying(how: Manner | None) -> Callable[[Example], tuple[str, str] | None]:
+    """Return how examples are said: bare, or, before a question that asks for reasons, with their own."""
+    if how is None:
+        return bare
+
+    def reasoned(example: Example) -> tuple[str, str] | None:
+        if not example.rationale or not _can_reason(example.made):
+            return None
+        return think(example.made.input, example.made.target, example.rationale, how)
+
+    return reasoned
 
 
 def _chunk(rows: Sequence[Numbered]) -> Chunk:

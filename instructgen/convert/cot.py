@@ -1,6 +1,6 @@
 r"""Chain of thought: a rationale column put before the answer, and the answer found again behind it.
 
-think("How many?", "12", "3 rows of 4 make 12.", rng)
+think("How many?", "12", "3 rows of 4 make 12.", manner(rng))
 -> ("How many?\n\nThink step by step, then give the answer.", "3 rows of 4 make 12.\nSo the answer is 12.")
 """
 
@@ -26,10 +26,18 @@ _TERSE = re.compile(
 _CLOSING = re.compile(r"^(?:So the answer is|The answer is|Therefore:|Answer:) (.+?)\.?$", re.DOTALL)
 
 
-def think(asked: str, answer: str, rationale: str, rng: Random) -> tuple[str, str]:
-    """Return the input with a cue, and a target that reasons and then answers. Two draws."""
-    cue = CUES[int(rng.random() * len(CUES))]
-    closing = CLOSINGS[int(rng.random() * len(CLOSINGS))]
+Manner = tuple[str, str]
+"""A cue and a closing: one for a sample and all of its examples."""
+
+
+def manner(rng: Random) -> Manner:
+    """Return how a sample asks for reasons and concludes. Two draws."""
+    return CUES[int(rng.random() * len(CUES))], CLOSINGS[int(rng.random() * len(CLOSINGS))]
+
+
+def think(asked: str, answer: str, rationale: str, how: Manner) -> tuple[str, str]:
+    """Return the input with a cue, and a target that reasons and then answers."""
+    cue, closing = how
     return f"{asked}\n\n{cue}", f"{rationale.strip()}\n{closing.format(answer)}"
 
 

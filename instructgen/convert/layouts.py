@@ -1,9 +1,11 @@
-"""What the columns of usual datasets are called: the facts that the mapping goes by.
+"""What the columns of usual datasets are called, and what their numbers stand for: the facts that mapping goes by.
 
     LAYOUTS: squad {context, question, answers} -> extractive_qa, answers=answers.text
+    CODINGS: ag_news -> 0 is World, 1 is Sports, 2 is Business, 3 is Sci/Tech
     ALIASES: a column called "review" or "sentence" can be the `text` of a sentiment task
 
-A layout is known by its columns, not by its name: a copy under another name is laid out the same.
+A layout is known by its columns, not by its name: a copy under another name is laid out the same. A coding is not:
+RTE and WNLI have the same columns and opposite numbers, so it takes a name or columns that no other set has.
 Sources: the datasets' own feature lists on the Hub and the column names of their first releases.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from instructgen.convert.values import columns_of
+from instructgen.convert.paths import place
 
 NLI = ("entailment", "neutral", "contradiction")
 SENTIMENT = ("negative", "positive")
@@ -27,42 +29,42 @@ class Layout:
     task: str
     roles: dict[str, str]
     """Role -> column, path (`answers.text`), list of columns (`a+b`) or constant (`=German`)."""
-    names: tuple[str, ...] | None = None
-    """Names of the classes that the numbers of a label column without names stand for."""
     marks: tuple[str, ...] = field(default=())
     """Further columns by which the layout is known."""
     first: int = 0
     """The number that a label gives to the first of a row's own choices."""
+    say: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Role -> value -> the words that it stands for."""
 
     @property
     def columns(self) -> frozenset[str]:
         """The columns that must be there."""
-        used = {column for path in self.roles.values() for column in columns_of(path)}
+        used = {column for path in self.roles.values() for column in place(path).columns}
         return frozenset(used | set(self.marks))
 
 
-def _layout(
-    name: str, task: str, roles: str, names: tuple[str, ...] | None = None, marks: str = "", first: int = 0
-) -> Layout:
+def _layout(name: str, task: str, roles: str, marks: str = "", first: int = 0) -> Layout:
     pairs = dict(part.split("=", 1) for part in roles.split())
-    return Layout(name, task, pairs, names, tuple(marks.split()), first)
+    return Layout(name, task, pairs, tuple(marks.split()), first)
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    _layout("snli", "nli", "text=premise text_pair=hypothesis label=label", NLI),
+    _layout("snli", "nli", "text=premise text_pair=hypothesis label=label"),
     _layout("snli files", "nli", "text=sentence1 text_pair=sentence2 label=gold_label"),
-    _layout("rte, wnli", "nli", "text=sentence1 text_pair=sentence2 label=label", ("entailment", "not_entailment")),
-    _layout("qnli", "nli", "text=sentence text_pair=question label=label", ("entailment", "not_entailment")),
-    _layout("imdb", "sentiment", "text=text label=label", SENTIMENT),
-    _layout("sst2", "sentiment", "text=sentence label=label", SENTIMENT),
-    _layout("amazon_polarity", "sentiment", "text=content title=title label=label", SENTIMENT),
+    _layout("rte, wnli", "nli", "text=sentence1 text_pair=sentence2 label=label"),
+    _layout("sick", "nli", "text=sentence_A text_pair=sentence_B label=label"),
+    _layout("qnli", "nli", "text=sentence text_pair=question label=label"),
+    _layout("imdb", "sentiment", "text=text label=label"),
+    _layout("sst2", "sentiment", "text=sentence label=label"),
+    _layout("amazon_polarity", "sentiment", "text=content title=title label=label"),
     _layout("tweet files", "sentiment", "text=tweet label=sentiment"),
-    _layout("ag_news", "topic", "text=text label=label", ("World", "Sports", "Business", "Sci/Tech")),
+    _layout("ag_news", "topic", "text=text label=label"),
+    Layout("ag_news files", "topic", {"text": "Description", "title": "Title", "label": "Class Index"}),
     _layout("trec", "topic", "text=text label=coarse_label", marks="fine_label"),
     _layout("dbpedia", "topic", "text=content title=title label=label"),
-    _layout("mrpc", "paraphrase", "text=sentence1 text_pair=sentence2 label=label", PARAPHRASE),
-    _layout("qqp", "paraphrase", "text=question1 text_pair=question2 label=label", PARAPHRASE),
-    _layout("quora files", "paraphrase", "text=question1 text_pair=question2 label=is_duplicate", PARAPHRASE),
+    _layout("mrpc", "paraphrase", "text=sentence1 text_pair=sentence2 label=label"),
+    _layout("qqp", "paraphrase", "text=question1 text_pair=question2 label=label"),
+    _layout("quora files", "paraphrase", "text=question1 text_pair=question2 label=is_duplicate"),
     _layout("commonsense_qa, arc", "mcq", "question=question choices=choices label=answerKey"),
     _layout("openbookqa", "mcq", "question=question_stem choices=choices label=answerKey"),
     _layout("sciq", "mcq", "question=question choices=distractor1+distractor2+distractor3+correct_answer "
@@ -77,16 +79,19 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout("social_i_qa", "mcq", "question=question choices=answerA+answerB+answerC label=label context=context",
             first=1),
     _layout("winogrande", "mcq", "question=sentence choices=option1+option2 label=answer", first=1),
+    Layout("copa", "mcq",
+           {"question": "question", "choices": "choice1+choice2", "label": "label", "context": "premise"},
+           say={"question": {"cause": "What was the cause of this?", "effect": "What happened as a result?"}}),
     _layout("squad", "extractive_qa", "context=context question=question answers=answers.text"),
     _layout("adversarial_qa", "extractive_qa", "context=context question=question answers=answers.text title=title"),
     _layout("trivia_qa", "open_qa", "question=question answers=answer.aliases", marks="question_id"),
     _layout("nq_open", "open_qa", "question=question answers=answer"),
     _layout("web_questions", "open_qa", "question=question answers=answers"),
     _layout("cot files", "open_qa", "question=question answers=answer rationale=rationale"),
-    _layout("boolq", "boolean_qa", "question=question context=passage label=answer", NO_YES),
-    _layout("super_glue boolq", "boolean_qa", "question=question context=passage label=label", NO_YES),
-    _layout("strategy_qa", "boolean_qa", "question=question label=answer", NO_YES),
-    _layout("strategy_qa cot", "boolean_qa", "question=question label=answer rationale=rationale", NO_YES),
+    _layout("boolq", "boolean_qa", "question=question context=passage label=answer"),
+    _layout("super_glue boolq", "boolean_qa", "question=question context=passage label=label"),
+    _layout("strategy_qa", "boolean_qa", "question=question label=answer"),
+    _layout("strategy_qa cot", "boolean_qa", "question=question label=answer rationale=rationale"),
     _layout("xsum", "summarisation", "text=document summary=summary"),
     _layout("cnn_dailymail", "summarisation", "text=article summary=highlights"),
     _layout("samsum", "summarisation", "text=dialogue summary=summary"),
@@ -109,6 +114,61 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout("gsm8k cot", "arithmetic", "question=question answer_text=answer rationale=rationale"),
     _layout("svamp", "arithmetic", "question=Body+Question answer_text=Answer"),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What the numbers of a label column stand for in one dataset, or in several that agree."""
+
+    name: str
+    task: str
+    names: tuple[str, ...]
+    datasets: tuple[str, ...] = ()
+    """Names by which they are known, in small letters, words parted by blanks: "ag news" is in "fancyzhx/ag_news"."""
+    columns: tuple[frozenset[str], ...] = ()
+    """Sets of columns by which they are known whatever their name, when all the numbers occur as well."""
+    first: int = 0
+
+    def said(self) -> str:
+        """Return it in words. Example: "0=no,1=yes (boolq)"."""
+        pairs = ",".join(f"{number}={name}" for number, name in enumerate(self.names, self.first))
+        return f"{pairs} ({self.name})"
+
+
+def _known_by(*columns: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(one.split()) for one in columns)
+
+
+DBPEDIA = ("company", "educational institution", "artist", "athlete", "office holder", "means of transportation",
+           "building", "natural place", "village", "animal", "plant", "album", "film", "written work")  # fmt: skip
+CODINGS: tuple[Coding, ...] = (
+    Coding("snli, mnli, anli, xnli", "nli", NLI, ("snli", "mnli", "multi nli", "multinli", "anli", "xnli"),
+           _known_by("premise hypothesis uid reason", "premise hypothesis promptID genre")),
+    Coding("cb", "nli", ("entailment", "contradiction", "neutral"), ("cb", "commitmentbank")),
+    Coding("sick", "nli", NLI, ("sick",), _known_by("sentence_A sentence_B relatedness_score")),
+    Coding("rte", "nli", ("entailment", "not_entailment"), ("rte",)),
+    Coding("wnli", "nli", ("not_entailment", "entailment"), ("wnli",)),
+    Coding("qnli", "nli", ("entailment", "not_entailment"), ("qnli",), _known_by("question sentence idx")),
+    Coding("imdb, sst2, rotten_tomatoes, polarity sets", "sentiment", SENTIMENT,
+           ("imdb", "sst2", "sst 2", "rotten tomatoes", "amazon polarity", "yelp polarity"),
+           _known_by("text label", "sentence label", "content title label")),
+    Coding("tweet_eval", "sentiment", ("negative", "neutral", "positive"), ("tweet eval", "tweeteval")),
+    Coding("financial_phrasebank", "sentiment", ("negative", "neutral", "positive"), ("financial phrasebank",)),
+    Coding("sst5", "sentiment", ("very negative", "negative", "neutral", "positive", "very positive"),
+           ("sst5", "sst 5")),
+    Coding("yelp_review_full", "sentiment", ("1", "2", "3", "4", "5"), ("yelp review full",)),
+    Coding("ag_news", "topic", ("World", "Sports", "Business", "Sci/Tech"), ("ag news", "agnews")),
+    Coding("ag_news files", "topic", ("World", "Sports", "Business", "Sci/Tech"), (),
+           (frozenset({"Class Index", "Title", "Description"}),), first=1),
+    Coding("trec", "topic", ("abbreviation", "entity", "description", "person", "location", "number"), (),
+           _known_by("text coarse_label fine_label")),
+    Coding("dbpedia", "topic", DBPEDIA, ("dbpedia", "dbpedia 14"), _known_by("title content label")),
+    Coding("mrpc, qqp, paws", "paraphrase", PARAPHRASE, ("mrpc", "qqp", "paws", "quora"),
+           _known_by("sentence1 sentence2 label", "question1 question2 label", "question1 question2 is_duplicate")),
+    Coding("boolq, strategy_qa", "boolean_qa", NO_YES, ("boolq", "strategyqa", "strategy qa"),
+           _known_by("question passage answer", "question passage label", "question answer")),
+)  # fmt: skip
+"""The numbers of label columns whose dataset does not name them itself. What is in none of these is asked."""
 
 ALIASES: dict[str, str] = {
     "text": "text sentence review content document article comment body message tweet utterance abstract tokens input",
@@ -152,11 +212,15 @@ TASK_ALIASES: dict[tuple[str, str], str] = {
 }
 
 RENAMED: dict[str, dict[str, str]] = {
-    "sentiment": {"neg": "negative", "pos": "positive", "neu": "neutral", "0": "negative", "-1": "negative"},
+    "sentiment": {"neg": "negative", "pos": "positive", "neu": "neutral"},
+    "topic": {"abbr": "abbreviation", "abbreviation": "abbreviation", "enty": "entity", "desc": "description",
+              "hum": "person", "loc": "location", "num": "number", "educationalinstitution": "educational institution",
+              "officeholder": "office holder", "meanoftransportation": "means of transportation",
+              "naturalplace": "natural place", "writtenwork": "written work"},
     "paraphrase": {"equivalent": "paraphrase", "duplicate": "paraphrase", "not_equivalent": "not a paraphrase",
                    "not_duplicate": "not a paraphrase", "different": "not a paraphrase"},
     "nli": {"not_entailment": "not entailment", "entail": "entailment", "contradict": "contradiction"},
-    "boolean_qa": {"false": "no", "true": "yes", "0": "no", "1": "yes"},
+    "boolean_qa": {"false": "no", "true": "yes"},
 }  # fmt: skip
 """Task -> spelling of a class in datasets -> the name that templates know it by."""
 

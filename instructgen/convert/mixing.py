@@ -12,7 +12,7 @@ Shares are exact in expectation: each sample's part is drawn by weight, so a sha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -31,8 +31,8 @@ from pydantic import (
 )
 
 from instructgen.convert.bank import find_pack
+from instructgen.convert.choosing import choose_for
 from instructgen.convert.conversion import Conversion, Options, Outcome
-from instructgen.convert.mapping import choose
 from instructgen.convert.options import Mode, pick
 from instructgen.convert.shots import Shots
 from instructgen.convert.sources import Numbered, Source, open_source
@@ -65,6 +65,9 @@ class Defaults(_Model):
     templates: tuple[str, ...] | None = Field(default=None, description="names of the templates to use")
     inverted: float | None = Field(default=None, ge=0, description="weight of an inverted template; others weigh 1")
     options: dict[Mode, float] | None = Field(default=None, description="weights of letters, plain, none")
+    shuffle: Literal["auto", "all", "none"] | None = Field(
+        default=None, description="order of choices: drawn where the right one always stands at one place, all, never"
+    )
     shots: Shots | None = Field(default=None, description="worked examples before the question")
     cot: float | None = Field(default=None, ge=0, le=1, description="share of rows with a rationale that reason first")
     cap: PositiveInt | None = Field(default=None, description="rows of a dataset used at most, drawn by seed")
@@ -156,13 +159,12 @@ class MixtureRecipe(_Model):
         given = part.dataset or ""
         beside = self.folder / given
         source = open_source(str(beside) if beside.exists() else given, part.split, part.config, part.columns or None)
-        rows = part.rows or _rows(source, part.limit)
+        rows = part.rows or _count(source, part.limit)
         used = min(rows, settings.cap or rows)
         seed = int(digest([self.seed, *path])[:12], 16)
         if used < rows:
             source = _sampled(source, rows, used, seed)
-        mapping = choose(find_pack(part.task or ""), source.columns, [row for _, row in source.head], part.map,
-                         source.class_names, part.labels or None)  # fmt: skip
+        mapping = choose_for(find_pack(part.task or ""), source, part.map, part.labels or None)
         said = {key: value for key, value in settings if value is not None and key != "cap"}
         work = Conversion(source, mapping, Options(seed=seed, **said), limit=part.limit, language=part.language)
         return Leaf("/".join(path), work, used)
@@ -300,9 +302,11 @@ def _over(defaults: Defaults, part: Defaults) -> Defaults:
     return Defaults(**{key: getattr(defaults, key) if value is None else value for key, value in own.items()})
 
 
-def _rows(source: Source, limit: int | None) -> int:
-    total = sum(1 for _ in islice(source.open(lambda _n, _said: None), limit))
-    return max(total, 1)
+def _count(source: Source, limit: int | None) -> int:
+    total = source.rows
+    if total is None:
+        total = sum(1 for _ in islice(source.open(lambda _n, _said: None), limit))
+    return max(min(total, limit or total), 1)
 
 
 def _sampled(source: Source, rows: int, wanted: int, seed: int) -> Source:
@@ -321,7 +325,7 @@ def _sampled(source: Source, rows: int, wanted: int, seed: int) -> Source:
             if needed == 0:
                 return
 
-    return Source(source.name, some, source.class_names, source.licence, source.columns, source.head)
+    return replace(source, open=some, batches=None, rows=wanted)
 
 
 def load_mixture(path: Path) -> MixtureRecipe:

@@ -8,6 +8,7 @@ Under lettered options the right answer is the letter; without, it is the words 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -15,7 +16,7 @@ from typing import Literal, TypeVar
 
 from instructgen.filters.chosen import recover
 
-__all__ = ["NO_OPTIONS", "STYLES", "Mode", "Style", "StyleDraw", "pick", "recover"]
+__all__ = ["NO_OPTIONS", "STYLES", "Mode", "Order", "Style", "StyleDraw", "order_of", "pick", "recover", "reordered"]
 
 T = TypeVar("T")
 Mode = Literal["letters", "plain", "none"]
@@ -109,3 +110,26 @@ def pick(items: Sequence[T], shares: Sequence[float], at: float) -> T:
         if at < 0:
             return item
     return items[-1]
+
+
+Order = tuple[int, ...]
+"""Places of choices in the order in which a sample has them: (2, 0, 1) puts the third first."""
+_SPEAKS_OF_OTHERS = re.compile(
+    r"\b(?:all|none|both|neither|any|some|two) of (?:the )?(?:above|these|them|those|others?|following)\b"
+    r"|\b(?:both|neither) \(?[a-e]\b|\b[a-e]\)? (?:and|or|&) \(?[a-e]\b",
+    re.IGNORECASE,
+)
+
+
+def order_of(choices: Sequence[str], rng: Random) -> Order | None:
+    """Return a drawn order (Fisher and Yates), or `None` where a choice speaks of the others: "none of the above"."""
+    order = list(range(len(choices)))
+    for last in range(len(order) - 1, 0, -1):
+        at = int(rng.random() * (last + 1))
+        order[at], order[last] = order[last], order[at]
+    return None if any(map(_SPEAKS_OF_OTHERS.search, choices)) else tuple(order)
+
+
+def reordered(items: Sequence[T], order: Order | None) -> Sequence[T]:
+    """Return items in an order. Example: ["a", "b", "c"], (2, 0, 1) -> ["c", "a", "b"]."""
+    return items if order is None else [items[place] for place in order]

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from instructgen.convert.bank import Compiled
 from instructgen.convert.batch import BatchText
 from instructgen.convert.jinja import Expression, Unrenderable
-from instructgen.convert.options import NO_OPTIONS, Style, recover
+from instructgen.convert.options import NO_OPTIONS, Order, Style, recover, reordered
 from instructgen.errors import TemplateError
 
 
@@ -43,15 +43,36 @@ class Batch:
     columns: dict[str, list[Any]]
     label_ids: list[int] | None = None
     """Position of the right answer in the labels; tasks with a label only."""
+    orders: list[Order | None] | None = None
+    """In which order each row's choices are said; `None`: as they stand."""
 
     def take(self, indices: Sequence[int]) -> Batch:
         """Return the rows at some positions."""
         columns = {name: [column[i] for i in indices] for name, column in self.columns.items()}
         ids = [self.label_ids[i] for i in indices] if self.label_ids is not None else None
-        return Batch(len(indices), columns, ids)
+        orders = [self.orders[i] for i in indices] if self.orders is not None else None
+        return Batch(len(indices), columns, ids, orders)
 
 
 Result = Made | Unrenderable
+
+
+class _Chosen(NamedTuple):
+    """What a template calls the classes of each row."""
+
+    fixed: tuple[str, ...] | None
+    """The choices, where they are the same for all rows."""
+    rows: list[tuple[str, ...] | Unrenderable]
+
+    @property
+    def failed(self) -> bool:
+        """True when some row has none."""
+        return self.fixed is None and any(isinstance(choices, Unrenderable) for choices in self.rows)
+
+    @property
+    def whole(self) -> list[tuple[str, ...]]:
+        """The choices of all rows, of which none failed."""
+        return cast("list[tuple[str, ...]]", self.rows)
 
 
 @dataclass
@@ -160,14 +181,32 @@ class Renderer:
         """Return what the template says of each row, all with one style of options, in order."""
         if not self.compiled.shows_options:
             style = NO_OPTIONS
-        chosen = self._all_choices(batch) if self._pack_labels else None
-        if self.by_row or not self._texts.safe or (self.choices is None and _some_failed(chosen)):
+        batch, chosen = self._in_order(batch) if self._pack_labels else (batch, None)
+        if self.by_row or not self._texts.safe or (chosen is not None and chosen.failed):
             return [self._render_row(batch, i, style, chosen, rng) for i in range(batch.rows)]
         columns = self._columns(batch, self._texts.fields, style, chosen)
         texts = self._texts.render(columns, batch.rows)
         if texts is None:
             return [self._render_row(batch, i, style, chosen, rng) for i in range(batch.rows)]
         return self._results(batch, style, chosen, texts)
+
+    def _in_order(self, batch: Batch) -> tuple[Batch, _Chosen]:
+        """Return the rows and their choices in the orders that were drawn; positions of labels follow."""
+        if batch.orders is None:
+            return batch, _Chosen(self.choices, self._all_choices(batch))
+        orders, ids, own = batch.orders, batch.label_ids or [], self.compiled.pack.choices_field
+        ids = [at if order is None else order.index(at) for at, order in zip(ids, orders, strict=True)]
+        columns = dict(batch.columns)
+        if own is not None:
+            columns[own] = list(map(reordered, columns[own], orders))
+        made = Batch(batch.rows, columns, ids)
+        chosen = self._all_choices(made)
+        if own is None:
+            chosen = [
+                one if isinstance(one, Unrenderable) else tuple(reordered(one, order))
+                for one, order in zip(chosen, orders, strict=True)
+            ]
+        return made, _Chosen(None, chosen)
 
     def _all_choices(self, batch: Batch) -> list[tuple[str, ...] | Unrenderable]:
         if self.choices is not None:
@@ -182,11 +221,12 @@ class Renderer:
         except Unrenderable as problem:
             return problem
 
-    def _columns(self, batch: Batch, names: Sequence[str], style: Style, chosen: Any) -> list[Any]:
+    def _columns(self, batch: Batch, names: Sequence[str], style: Style, chosen: _Chosen | None) -> list[Any]:
         """Return the columns that a batch text loops over; what is equal for all rows is repeated, not stored."""
+        chosen = chosen or _Chosen(None, [])
         made: dict[str, Callable[[], Any]] = {
             "labels": lambda: self._labels_column(batch),
-            "choices": lambda: chosen if self.choices is None else repeat(list(self.choices)),
+            "choices": lambda: chosen.rows if chosen.fixed is None else repeat(list(chosen.fixed)),
             "options": lambda: self._options_column(style, chosen),
             "answer": lambda: self._answers(batch, style, chosen),
         }
@@ -201,36 +241,38 @@ class Renderer:
             return repeat(list(self.labels))
         return batch.columns[self.compiled.pack.choices_field or ""]
 
-    def _options_column(self, style: Style, chosen: Any) -> Any:
-        if self.choices is not None:
-            return repeat(style.block(self.choices))
-        return [style.block(choices) for choices in chosen]
+    @staticmethod
+    def _options_column(style: Style, chosen: _Chosen) -> Any:
+        if chosen.fixed is not None:
+            return repeat(style.block(chosen.fixed))
+        return [style.block(choices) for choices in chosen.whole]
 
-    def _answers(self, batch: Batch, style: Style, chosen: Any) -> list[str]:
+    @staticmethod
+    def _answers(batch: Batch, style: Style, chosen: _Chosen) -> list[str]:
         ids = batch.label_ids or []
-        if self.choices is not None:
-            names = style.letters(len(self.choices)) or self.choices
+        if chosen.fixed is not None:
+            names = style.letters(len(chosen.fixed)) or chosen.fixed
             return [names[i] for i in ids]
-        return [(style.letters(len(choices)) or choices)[i] for choices, i in zip(chosen, ids, strict=True)]
+        return [(style.letters(len(choices)) or choices)[i] for choices, i in zip(chosen.whole, ids, strict=True)]
 
-    def _results(self, batch: Batch, style: Style, chosen: Any, texts: list[list[str]]) -> list[Result]:
+    def _results(self, batch: Batch, style: Style, chosen: _Chosen | None, texts: list[list[str]]) -> list[Result]:
         inputs, targets = texts
-        if not self._pack_labels:
+        if chosen is None:
             return [_filled(Made(a, b)) for a, b in zip(inputs, targets, strict=True)]
         answers = self._answers(batch, style, chosen)
         labels = batch.columns[self.compiled.pack.label_field or ""]
-        letters = [tuple(style.letters(len(choices))) for choices in ([self.choices] if self.choices else chosen)]
-        named = repeat(letters[0]) if self.choices else letters
+        letters = [tuple(style.letters(len(choices))) for choices in ([chosen.fixed] if chosen.fixed else chosen.whole)]
+        named = repeat(letters[0]) if chosen.fixed else letters
         new = tuple.__new__  # what `Made._make` does, without its Python frame: this runs once a row
-        rows = [new(Made, made) for made in zip(inputs, targets, labels, chosen, named, strict=False)]
+        rows = [new(Made, made) for made in zip(inputs, targets, labels, chosen.whole, named, strict=False)]
         if targets == answers and all(inputs):  # the answer alone is the target: nothing hides it
             return list(rows)
         return [self._told_apart(made, answer) for made, answer in zip(rows, answers, strict=True)]
 
-    def _render_row(self, batch: Batch, i: int, style: Style, chosen: Any, rng: Random | None) -> Result:
+    def _render_row(self, batch: Batch, i: int, style: Style, chosen: _Chosen | None, rng: Random | None) -> Result:
         row, made, answer = self._plain_row(batch, i), Made("", ""), ""
         if chosen is not None:
-            choices = chosen[i]
+            choices = chosen.rows[i]
             if isinstance(choices, Unrenderable):
                 return choices
             letters = style.letters(len(choices))
@@ -258,7 +300,3 @@ def _filled(made: Made) -> Result:
     if made.input and made.target:
         return made
     return Unrenderable("empty_target" if made.input else "empty_input", "the template prints nothing for this row")
-
-
-def _some_failed(chosen: list[tuple[str, ...] | Unrenderable] | None) -> bool:
-    return chosen is not None and any(isinstance(choices, Unrenderable) for choices in chosen)

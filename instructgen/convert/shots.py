@@ -5,18 +5,21 @@ Shots(fixed=False, most=5, budget=1920)  ->  between 1 and 5 examples, as many a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.render import Made
+from instructgen.convert.sources import HEAVY, Chunk, Numbered
 from instructgen.convert.tokens import Counter
 
-POOL = 200
-"""Rows, the first of the dataset, that examples are drawn from: memory stays bounded however many there are."""
+POOL = 500
+"""Rows that examples are drawn from, themselves drawn evenly from the whole dataset: memory stays bounded."""
+HEAVIEST = HEAVY // POOL
+"""Characters of a row above which it is no example: it would not fit a budget, and would fill the memory."""
 
 
 class Shots(BaseModel):
@@ -30,36 +33,81 @@ class Shots(BaseModel):
     layout: Literal["text", "turns"] = Field(default="text", description="examples in one text, or as earlier turns")
 
 
-Pool = Sequence[tuple[int, Made]]
-"""Rendered rows that may serve as examples, with their row numbers."""
+class Example(NamedTuple):
+    """A rendered row that may serve as an example."""
+
+    number: int
+    """Of its row."""
+    asks: int
+    """Hash of what the row asks, however it is said: a repeat of the question is none of its examples."""
+    made: Made
+    rationale: Any = None
+
+
+Say = Callable[[Example], "tuple[str, str] | None"]
+"""How an example is said; `None` for one that cannot be said so."""
+
+
+def bare(example: Example) -> tuple[str, str]:
+    """Say an example as its template does."""
+    return example.made.input, example.made.target
 
 
 def exemplars(
-    query: Made, number: int, pool: Pool, options: Shots, rng: Random, count: Counter
+    query: Example, pool: Sequence[Example], options: Shots, rng: Random, count: Counter, say: Say = bare
 ) -> list[tuple[str, str]]:
     """Return examples for a question, in order, that fit the budget together with it.
 
     The row itself is never among them, nor one that asks the same. Raises: Unrenderable when none is left.
     """
-    others = [made for n, made in pool if n != number and made.input != query.input]
     wanted = options.most if options.fixed else 1 + int(rng.random() * options.most)
-    drawn = others[:wanted] if options.fixed else _drawn(others, wanted, rng)
-    left = options.budget - count(query.input)
-    chosen = []
-    for made in drawn:
-        left -= count(made.input) + count(made.target)
+    left = options.budget - count(query.made.input)
+    chosen: list[tuple[str, str]] = []
+    for example in pool if options.fixed else _shuffled(pool, rng):
+        if len(chosen) == wanted:
+            break
+        if example.number == query.number or example.asks == query.asks:
+            continue
+        said = say(example)
+        if said is None:
+            continue
+        left -= count(said[0]) + count(said[1])
         if left < 0:
             break
-        chosen.append((made.input, made.target))
+        chosen.append(said)
     if not chosen:
         raise Unrenderable("no_example_fits", f"no worked example fits into {options.budget} tokens with this question")
     return chosen
 
 
-def _drawn(items: Sequence[Made], count: int, rng: Random) -> list[Made]:
-    """Return `count` different items, with `rng.random()` alone (which Python keeps stable)."""
-    left = list(items)
-    return [left.pop(int(rng.random() * len(left))) for _ in range(min(count, len(left)))]
+def _shuffled(items: Sequence[Example], rng: Random) -> Iterator[Example]:
+    """Yield items in a drawn order, with `rng.random()` alone (which Python keeps stable), as far as it is asked."""
+    moved: dict[int, int] = {}
+    for left in range(len(items), 0, -1):
+        at = int(rng.random() * left)
+        yield items[moved.get(at, at)]
+        moved[at] = moved.get(left - 1, left - 1)
+
+
+def drawn_rows(chunks: Iterable[Chunk], rng: Random, size: int = POOL) -> list[Numbered]:
+    """Return up to `size` rows, each of the dataset equally likely (Vitter's algorithm R), in row order."""
+    held: list[Numbered] = []
+    seen = 0
+    for chunk in chunks:
+        for at, number in enumerate(chunk.numbers):
+            seen += 1
+            place = len(held) if len(held) < size else int(rng.random() * seen)
+            if place >= size:
+                continue
+            row = chunk.rows[at]
+            if _heavy(row):
+                continue
+            held[place : place + 1] = [(number, row)]
+    return sorted(held, key=lambda numbered: numbered[0])
+
+
+def _heavy(row: dict[str, Any]) -> bool:
+    return sum(len(value) for value in row.values() if isinstance(value, str)) > HEAVIEST
 
 
 def as_text(query: Made, examples: Sequence[tuple[str, str]]) -> Made:

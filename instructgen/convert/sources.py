@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from instructgen.convert import superni
+from instructgen.convert.paths import Place
 from instructgen.errors import DataError
 from instructgen.files import BadRow, data_files, iter_rows, layout_of, loads, open_bytes, read_text
 
@@ -64,6 +65,24 @@ class Source:
     head: list[Numbered] = field(default_factory=list)
     batches: Callable[[], Iterator[Any]] | None = None
     """Arrow batches of about 1,000 rows, where the dataset is kept as columns."""
+    identity: str = ""
+    """All that says which dataset it is: folder and file, Hub id and config."""
+    again: bool = True
+    """False for a stream that comes over the network each time it is read."""
+    rows: int | None = None
+    """How many there are, where that is known without reading them."""
+
+    def __post_init__(self) -> None:
+        self.identity = self.identity or self.name
+
+    def values(self, where: Place) -> Iterator[Any]:
+        """Yield what stands at a place, of all rows; those that cannot be read are passed over."""
+        if self.batches is not None and where.column:
+            for batch in self.batches():
+                yield from batch.column(where.column).to_pylist()
+            return
+        for _, row in self.open(lambda _n, _said: None):
+            yield where.read(row)
 
     def chunks(self, bad: BadRow, size: int = 1000, limit: int | None = None) -> Iterator[Chunk]:
         """Yield the rows, at most `limit`, about `size` at a time; a row that cannot be read is reported to `bad`."""
@@ -128,22 +147,58 @@ def open_source(
     return _hub(given, split or "train", config).look()
 
 
+def _identity(path: Path) -> str:
+    path = path.resolve()
+    return f"{path.parent.name}/{path.name}"
+
+
 def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
+    identity = _identity(path)
     if path.suffix == ".json" and _holds_task(path):
         data = superni.load_task(path)
-        return Source(path.stem, lambda _: enumerate(superni.task_rows(data, path.stem), 1))
+        return Source(path.stem, lambda _: enumerate(superni.task_rows(data, path.stem), 1), identity=identity)
     if layout_of(path) == "parquet":
-        batches = partial(_parquet_batches, path)
-        return Source(path.name, _rows_of(batches), parquet_names(path), batches=batches)
-    return Source(path.name, lambda bad: iter_rows(path, bad, columns))
+        return _parquet([path], path.name, identity)
+    return Source(path.name, lambda bad: iter_rows(path, bad, columns), identity=identity)
 
 
 def _folder(path: Path, split: str | None) -> Source:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _saved(path, split)
     found = data_files(path, split)
-    names = parquet_names(found[0]) if layout_of(found[0]) == "parquet" else {}
-    return Source(path.name, lambda bad: _chained(found, bad), names, _licence(path))
+    if split is None:  # a folder with a train split is read as the Hub would: not its test rows beside it
+        with suppress(DataError):
+            found = data_files(path, "train")
+    licence, identity = _licence(path), _identity(path)
+    if layout_of(found[0]) == "parquet":
+        return _parquet(found, path.name, identity, licence)
+    return Source(path.name, lambda bad: _chained(found, bad), licence=licence, identity=identity)
+
+
+def _parquet(paths: Sequence[Path], name: str, identity: str, licence: str = "") -> Source:
+    def batches() -> Iterator[Any]:
+        for path in paths:
+            yield from _parquet_batches(path)
+
+    names, rows = parquet_names(paths[0]), sum(map(_parquet_rows, paths))
+    return Source(name, _rows_of(batches), names, licence, batches=batches, identity=identity, rows=rows)
+
+
+def _parquet_rows(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    with _readable(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
 def _holds_task(path: Path) -> bool:
@@ -186,13 +241,10 @@ def _licence(folder: Path) -> str:
 
 def parquet_names(path: Path) -> dict[str, tuple[str, ...]]:
     """Return the class names that `datasets` left in a Parquet file's metadata."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _readable(path):
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
     try:
         info = loads(metadata[b"huggingface"])
         return _feature_names(info["info"]["features"])
@@ -225,17 +277,18 @@ def _saved(path: Path, split: str | None) -> Source:
         if (split or "train") not in data:
             raise DataError(f"{path}: has no split {split!r}, but {splits}")
         data = data[split or "train"]
-    return _of_dataset(data, path.name)
+    return _of_dataset(data, path.name, _identity(path))
 
 
-def _of_dataset(data: Any, name: str) -> Source:
+def _of_dataset(data: Any, name: str, identity: str = "") -> Source:
     """Wrap a `datasets.Dataset`: its Arrow batches are read directly, which is many times faster than row by row."""
 
     def batches() -> Iterator[Any]:
         yield from data.with_format("arrow").iter(batch_size=1000)
 
     names = _feature_names(data.features.to_dict())
-    return Source(name, _rows_of(batches), names, str(data.info.license or ""), batches=batches)
+    return Source(name, _rows_of(batches), names, str(data.info.license or ""), batches=batches, identity=identity,
+                  rows=len(data))  # fmt: skip
 
 
 def _rows_of(batches: Callable[[], Iterator[Any]]) -> Callable[[BadRow], Iterator[Numbered]]:
@@ -249,21 +302,17 @@ def _rows_of(batches: Callable[[], Iterator[Any]]) -> Callable[[BadRow], Iterato
 
 
 def _parquet_batches(path: Path) -> Iterator[Any]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=1000)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+    with _readable(path), pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=1000)
 
 
 def _hub(given: str, split: str, config: str | None) -> Source:
     """Open a dataset of the Hub: streamed when it can be reached, else from the local cache."""
     from datasets import load_dataset
 
-    problems = []
+    problems, identity = [], f"{given} {config or ''}".strip()
     for streaming in (True, False):
         try:
             data = load_dataset(given, config, split=split, streaming=streaming)
@@ -271,9 +320,11 @@ def _hub(given: str, split: str, config: str | None) -> Source:
             problems.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
             continue
         if not streaming:
-            return _of_dataset(data, given)
+            return _of_dataset(data, given, identity)
         names = _feature_names(data.features.to_dict()) if data.features else {}
-        return Source(given, lambda _, data=data: enumerate(data, 1), names, str(data.info.license or ""))  # type: ignore[misc]
+        known = (data.info.splits or {}).get(split)
+        return Source(given, lambda _, data=data: enumerate(data, 1), names, str(data.info.license or ""),  # type: ignore[misc]
+                      identity=identity, again=False, rows=known.num_examples if known else None)  # fmt: skip
     raise DataError(
         f"{given}: no such file or folder here, not to be had from the Hub ({problems[0]}), and not in the local cache "
         f"({problems[1]}). Give the path of a file or folder, or check the id, --config and --split"

@@ -1,10 +1,7 @@
-"""Columns into roles: what a path finds in a row, and the kind of value that templates expect there.
+"""What a row holds, as the kind of value that templates expect.
 
-    at("answers.text")({"answers": {"text": ["Oslo"], "answer_start": [3]}}) -> ["Oslo"]
-    as_kind("answers", "Oslo")                                               -> ["Oslo"]
-
-Paths: `a.b` goes inside, `a+b+c` collects columns into a list, `a[-1]` and `a[:-1]` take of a list, `=German` is a
-constant, `a####before` and `a####after` part a text at the mark of GSM8K, `tokens/tags` joins tokens with BIO tags.
+as_kind("answers", {"text": ["Oslo"], "answer_start": [3]}) -> ["Oslo"]
+as_kind("pairs", {"area": "north", "food": None})           -> [["area", "north"]]
 """
 
 from __future__ import annotations
@@ -14,118 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from instructgen.convert.jinja import Unrenderable
-from instructgen.errors import DataError
 from instructgen.records import scrub
 
-Row = Mapping[str, Any]
-Reader = Callable[[Row], Any]
-_SLICE = re.compile(r"^(.+)\[(-?\d*)(:?)(-?\d*)\]$")
-UNLABELLED = frozenset({"", "-", "-1", "nan", "none", "null"})
-"""Spellings of "no label": test rows carry -1, SNLI's carry "-"."""
-
-
-def at(path: str, names: Sequence[str] | None = None) -> Reader:
-    """Return what reads a path of a row. `names` are those of numbered tags (`tokens/tags`).
-
-    Raises: DataError for a path that cannot be read as one; the reader gives `None` for what a row lacks.
-    """
-    if path.startswith("="):
-        return lambda _: path[1:]
-    if "+" in path:
-        parts = [at(part) for part in path.split("+")]
-        return lambda row: [part(row) for part in parts]
-    if "####" in path:
-        return _half(path)
-    if "/" in path:
-        return _tagged(path, names)
-    if found := _SLICE.match(path):
-        return _slice(*found.groups())
-    if not path:
-        raise DataError("a column path is empty; expected a column name, as in --map text=review")
-    steps = path.split(".")
-    return lambda row: row[path] if path in row else _inside(row, steps)
-
-
-def columns_of(path: str) -> set[str]:
-    """Return the columns that a path reads."""
-    if path.startswith("="):
-        return set()
-    return {re.split(r"[.\[]|####", part)[0] for part in re.split(r"[+/]", path)}
-
-
-def _inside(row: Any, steps: Sequence[str]) -> Any:
-    for step in steps:
-        if isinstance(row, Mapping):
-            row = row.get(step)
-        elif isinstance(row, list):
-            row = [part.get(step) if isinstance(part, Mapping) else None for part in row]
-        else:
-            return None
-    return row
-
-
-def _half(path: str) -> Reader:
-    column, _, side = path.partition("####")
-
-    def read(row: Row) -> Any:
-        text = row.get(column)
-        if not isinstance(text, str) or "####" not in text:
-            return None
-        before, _, after = text.rpartition("####")
-        return re.sub(r"<<[^<>]*>>", "", before) if side == "before" else after  # GSM8K's calculator marks
-
-    return read
-
-
-def _slice(column: str, start: str, colon: str, stop: str) -> Reader:
-    inner = at(column)
-
-    def read(row: Row) -> Any:
-        value = inner(row)
-        if not isinstance(value, list):
-            return None
-        if colon:
-            return value[int(start) if start else None : int(stop) if stop else None]
-        return value[int(start)] if -len(value) <= int(start) < len(value) else None
-
-    return read
-
-
-def _tagged(path: str, names: Sequence[str] | None) -> Reader:
-    words, tags = (at(part) for part in path.split("/", 1))
-
-    def read(row: Row) -> Any:
-        tokens, marks = words(row), tags(row)
-        if not isinstance(tokens, list) or not isinstance(marks, list):
-            return None
-        if len(tokens) != len(marks):
-            raise Unrenderable("tags_count", f"{len(tokens)} tokens and {len(marks)} tags")
-        return bio_spans(tokens, [_tag(mark, names) for mark in marks])
-
-    return read
-
-
-def _tag(mark: Any, names: Sequence[str] | None) -> str:
-    if isinstance(mark, int) and names is not None and 0 <= mark < len(names):
-        return names[mark]
-    if isinstance(mark, int):
-        raise Unrenderable("label_unknown", f"tag {mark} has no name; give them in order with --labels O,B-PER,...")
-    return str(mark)
-
-
-def bio_spans(tokens: Sequence[str], tags: Sequence[str]) -> list[dict[str, str]]:
-    """Return the spans of BIO (or IO) tags. Example: ["in", "New", "York"], ["O", "B-place", "I-place"] -> New York."""
-    spans: list[dict[str, str]] = []
-    before = "O"
-    for token, tag in zip(tokens, tags, strict=True):
-        mark, _, kind = tag.partition("-") if "-" in tag else ("I" if tag != "O" else "O", "", tag)
-        if mark != "O":
-            if mark in ("B", "S") or before != kind or not spans:
-                spans.append({"text": str(token), "type": kind})
-            else:
-                spans[-1]["text"] += f" {token}"
-        before = kind if mark != "O" else "O"
-    return spans
+UNLABELLED = frozenset({"", "-", "-1", "nan", "null"})
+"""Spellings of "no label": test rows carry -1, SNLI's files carry "-". "none" is one among numbers only."""
 
 
 def as_kind(kind: str, value: Any) -> Any:

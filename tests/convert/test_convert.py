@@ -1,6 +1,7 @@
 """From a dataset to samples: mapping, sources, rejections, files; what the command says and refuses."""
 
 import json
+import re
 import sys
 from collections import Counter
 
@@ -12,8 +13,8 @@ from typer.testing import CliRunner
 
 from instructgen.cli import app
 from instructgen.convert.bank import find_pack
+from instructgen.convert.choosing import choose, choose_for
 from instructgen.convert.conversion import Conversion, Options
-from instructgen.convert.mapping import choose
 from instructgen.convert.options import recover
 from instructgen.convert.questions import Unsure
 from instructgen.convert.sources import open_source
@@ -38,7 +39,7 @@ def mapped(task, rows, given=None, names=None, labels=None):
 
 def converted(path, task="sentiment", given=None, limit=None, **options):
     source = open_source(str(path))
-    mapping = choose(find_pack(task), source.columns, [row for _, row in source.head], given, source.class_names)
+    mapping = choose_for(find_pack(task), source, given)
     return list(Conversion(source, mapping, Options(**options), limit=limit).run())
 
 
@@ -58,55 +59,6 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
 
     assert converted(path, seed=3, **options) == converted(path, seed=3, **options)
     assert converted(path, seed=3, **options) != converted(path, seed=4, **options)
-
-
-@pytest.mark.parametrize(
-    ("task", "row", "roles"),
-    [
-        ("nli", {"premise": "A", "hypothesis": "B", "label": 0}, {"text": "premise", "text_pair": "hypothesis"}),
-        (
-            "nli",
-            {"sentence1": "A", "sentence2": "B", "gold_label": "neutral"},
-            {"text": "sentence1", "label": "gold_label"},
-        ),
-        ("sentiment", {"sentence": "A", "label": 1, "idx": 0}, {"text": "sentence", "label": "label"}),
-        ("topic", {"text": "A", "label": 3}, {"text": "text", "label": "label"}),
-        (
-            "paraphrase",
-            {"question1": "A", "question2": "B", "is_duplicate": 1},
-            {"text": "question1", "label": "is_duplicate"},
-        ),
-        (
-            "mcq",
-            {"question": "Q", "choices": {"label": ["A", "B"], "text": ["x", "y"]}, "answerKey": "B"},
-            {"label": "answerKey"},
-        ),
-        ("mcq", {"ctx": "Q", "endings": ["x", "y"], "label": "1"}, {"question": "ctx", "choices": "endings"}),
-        (
-            "extractive_qa",
-            {"context": "C", "question": "Q", "answers": {"text": ["C"], "answer_start": [0]}},
-            {"answers": "answers.text"},
-        ),
-        ("boolean_qa", {"question": "Q", "passage": "P", "answer": True}, {"context": "passage", "label": "answer"}),
-        ("summarisation", {"document": "D", "summary": "S", "id": "1"}, {"text": "document", "summary": "summary"}),
-        ("summarisation", {"article": "D", "highlights": "S"}, {"text": "article", "summary": "highlights"}),
-        ("summarisation", {"dialogue": "D", "summary": "S"}, {"text": "dialogue"}),
-        (
-            "translation",
-            {"translation": {"de": "Hallo", "en": "Hello"}},
-            {"text": "translation.de", "target_language": "=English"},
-        ),
-        ("ner", {"tokens": ["Oslo"], "ner_tags": ["B-LOC"]}, {"spans": "tokens/ner_tags"}),
-        ("arithmetic", {"question": "Q", "answer": "1+1=<<1+1=2>>2\n#### 2"}, {"answer_text": "answer####after"}),
-        ("dialogue", {"dialog": ["Hi", "Hello"]}, {"turns": "dialog[:-1]", "response": "dialog[-1]"}),
-    ],
-)
-def test_usual_layouts_are_known(task, row, roles):
-    """The columns of well-known datasets fall into their roles without a word from the user."""
-    found = mapped(task, [row])
-
-    assert roles.items() <= found.roles.items()
-    found.take(row)
 
 
 def test_class_names_come_from_the_user_then_the_dataset_then_the_layout():
@@ -277,13 +229,26 @@ def test_shots_fit_their_budget_or_the_row_is_rejected(tmp_path):
 
 
 def test_fixed_shots_are_the_same_for_all_rows(tmp_path):
-    """With `fixed` every row of a template gets the first rows as examples, except itself."""
+    """With `fixed` every row of a template gets the same examples, except itself."""
     outcomes = converted(
         jsonl(tmp_path, REVIEWS), templates=("choose-inline",), shots={"share": 1.0, "fixed": True, "most": 2}
     )
-    prompts = [made["turns"][0]["content"] for _, made in outcomes]
+    shown = Counter(tuple(re.findall(r"Film \d+", made["turns"][0]["content"])[:-1]) for _, made in outcomes)
 
-    assert all("Film 0 " in text and "Film 1 " in text for text in prompts[2:])
+    assert shown.most_common(1)[0][1] >= 58
+    assert {len(pair) for pair in shown} == {2}
+
+
+def test_examples_come_from_the_whole_dataset(tmp_path):
+    """A sorted dataset shows examples of all its classes; memory is bounded all the same."""
+    rows = [{"text": f"Film {i} was {'fine' if i >= 3000 else 'dull'}.", "label": int(i >= 3000)} for i in range(4000)]
+    outcomes = converted(
+        jsonl(tmp_path, rows), templates=("choose-inline",), limit=None, shots={"share": 0.1, "layout": "turns"}
+    )
+    shown = Counter(turn["content"] for _, made in outcomes for turn in made["turns"][1:-1] if turn["role"] != "user")
+
+    assert abs(shown["positive"] / shown.total() - 0.25) < 0.1
+    assert len(shown) == 2
 
 
 def test_a_rationale_becomes_reasoning(tmp_path):
@@ -298,6 +263,27 @@ def test_a_rationale_becomes_reasoning(tmp_path):
     assert abs(len(reasoned) - 150) < 3 * (300 * 0.25) ** 0.5
     for made in reasoned:
         assert "halves." in made["turns"][-1]["content"]
+
+
+def test_examples_before_reasoning_reason_too(tmp_path):
+    """Where the question asks for reasons, every example gives its own, in the same manner; rows without are left."""
+    rows = [
+        {"question": f"Is {i} even?", "answer": "no" if i % 2 else "yes", "rationale": f"{i} halves." if i % 3 else ""}
+        for i in range(90)
+    ]
+    shots = {"share": 1.0, "layout": "turns"}
+    outcomes = converted(jsonl(tmp_path, rows), "boolean_qa", cot=1.0, templates=("settle-the-bet",), shots=shots)
+    seen = 0
+    for _, made in outcomes:
+        said = [turn["content"] for turn in made["turns"]]
+        if made["labels"].get("reasoned"):
+            cue = said[-2].rpartition("\n")[2]
+            assert all(asked.endswith(cue) for asked in said[:-1:2])
+            assert all("halves." in answer for answer in said[1::2])
+            seen += len(said) > 2
+        else:
+            assert not any("halves." in answer for answer in said[1::2])
+    assert seen == 60
 
 
 def test_what_is_written_adds_up(tmp_path):
@@ -344,7 +330,7 @@ def test_the_command_shows_mapping_and_examples_and_writes(tmp_path):
 
     assert done.exit_code == 0, done.output
     assert "text             <- text" in done.output
-    assert "0=negative, 1=positive" in done.output
+    assert "0=negative (30), 1=positive (30)" in done.output
     assert done.output.count("--- example") == 3
     assert (tmp_path / "out" / "samples.jsonl").read_bytes().count(b"\n") == 60
 
@@ -375,7 +361,7 @@ def test_the_label_of_real_rows_is_recovered(data_dir, tmp_path):
     """StrategyQA: each label can be told from its target."""
     path = data_dir / "flan_cot" / "strategyqa_train.tsv"
     source = open_source(str(path), columns=["question", "answer", "rationale"])
-    mapping = choose(find_pack("boolean_qa"), source.columns, [row for _, row in source.head])
+    mapping = choose_for(find_pack("boolean_qa"), source)
     gold = {number: row["answer"] for number, row in source.open(lambda n, said: None)}
     seen = 0
     for number, made in Conversion(source, mapping, Options(inverted=0.0)).run():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from instructgen.convert.bank import find_pack, tasks
+from instructgen.convert.choosing import choose_for
 from instructgen.convert.conversion import Conversion, Options
-from instructgen.convert.mapping import choose
 from instructgen.convert.options import recover
 from instructgen.convert.sources import open_source
 from instructgen.records import Sample
@@ -49,6 +49,9 @@ ROWS = {
                   "negative": [{"input": "3", "output": "even", "explanation": "3 is odd"}]}],
 }  # fmt: skip
 
+NAMES = {"nli": "snli.jsonl", "topic": "ag_news.jsonl"}
+"""Files whose name says which dataset they are a part of: else their numbers would have no names."""
+
 
 def test_every_task_is_here():
     """No pack goes untried."""
@@ -58,11 +61,11 @@ def test_every_task_is_here():
 @pytest.mark.parametrize("task", sorted(ROWS))
 def test_a_task_on_rows_of_its_usual_layout(tmp_path, task):
     """All templates that fit, with and without options: texts without leftovers, labels told by their targets."""
-    path = tmp_path / "rows.jsonl"
+    path = tmp_path / NAMES.get(task, "rows.jsonl")
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS[task]))
     source = open_source(str(path))
     pack = find_pack(task)
-    mapping = choose(pack, source.columns, [row for _, row in source.head])
+    mapping = choose_for(pack, source)
     used = set()
     for mode in ("letters", "plain", "none"):
         options = Options(each="all", inverted=1.0, options={mode: 1.0})

@@ -3,9 +3,9 @@
 import pytest
 
 from instructgen.convert.bank import find_pack
+from instructgen.convert.choosing import choose
 from instructgen.convert.conversion import Conversion, Options
 from instructgen.convert.jinja import Unrenderable
-from instructgen.convert.mapping import choose
 from instructgen.convert.sources import open_source
 from instructgen.errors import DataError
 from instructgen.records import Rejection

@@ -115,7 +115,7 @@ def test_rejections_of_parts_are_passed_on(tmp_path):
     """Nothing disappears in a mixture: bad rows are told beside the samples."""
     part = dataset(tmp_path, "a", 20)
     with (tmp_path / "a.jsonl").open("a") as file:
-        file.write('{"text": "x", "label": -1}\n')
+        file.write('{"text": "x", "label": null}\n')
     made = [row for _, row in recipe(tmp_path, [part], when_empty="repeat", total=50).plan().run()]
     rejected = [row for row in made if not isinstance(row, dict)]
 

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from instructgen.cli import app
 from instructgen.convert.bank import find_pack
+from instructgen.convert.choosing import choose
 from instructgen.convert.conversion import Conversion, Options
 from instructgen.convert.lint import lint, lint_prompts
-from instructgen.convert.mapping import choose
 from instructgen.convert.promptsource import PromptConversion, load_prompts, most_frequent
 from instructgen.convert.sources import open_source
 from instructgen.convert.superni import entropy, problems

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructgen.convert.bank import Compiled, environment, find_pack, pack_of
-from instructgen.convert.cot import CLOSINGS, conclusion, think
+from instructgen.convert.cot import CLOSINGS, conclusion, manner, think
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.options import STYLES, Style, StyleDraw, recover
 from instructgen.convert.render import Batch, Made, Renderer
@@ -171,7 +171,7 @@ def test_equal_choices_of_a_row_are_a_rejection():
 @given(st.text(alphabet="abc 123", min_size=1).map(str.strip).filter(bool), texts, st.integers())
 def test_the_answer_is_found_behind_the_reasoning(answer, rationale, seed):
     """Rationale, then a closing that the answer can be read from."""
-    asked, said = think("Q?", answer, rationale, Random(seed))
+    asked, said = think("Q?", answer, rationale, manner(Random(seed)))
 
     assert asked.startswith("Q?\n\n")
     assert rationale.strip() in said

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from instructgen.convert import linearise as say
 from instructgen.convert.jinja import Unrenderable
-from instructgen.convert.values import as_kind, at, bio_spans
+from instructgen.convert.paths import bio_spans, place
+from instructgen.convert.values import as_kind
 
 PLAIN = st.text(alphabet="abc XYZ123", min_size=1, max_size=8).map(lambda text: " ".join(text.split())).filter(bool)
 
@@ -35,7 +36,29 @@ PLAIN = st.text(alphabet="abc XYZ123", min_size=1, max_size=8).map(lambda text: 
 )
 def test_paths(path, row, value):
     """Every form of path, and nothing where the row has nothing."""
-    assert at(path)(row) == value
+    assert place(path).read(row) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "row", "value", "read"),
+    [
+        ("in/out", ["in/out", "in"], {"in/out": 1, "in": 2}, 1, {"in/out"}),
+        ("a+b", ["a+b"], {"a+b": 1}, 1, {"a+b"}),
+        ("=x", ["=x"], {"=x": 1}, 1, {"=x"}),
+        ("text.en", ["text.en"], {"text.en": 1}, 1, {"text.en"}),
+        ("tags[0]", ["tags[0]"], {"tags[0]": 1}, 1, {"tags[0]"}),
+        ("`in/out`+b", ["in/out", "b"], {"in/out": 1, "b": 2}, [1, 2], {"in/out", "b"}),
+        ("`a.b`.c", ["a.b"], {"a.b": {"c": 5}}, 5, {"a.b"}),
+        ("`a/b`[-1]", ["a/b"], {"a/b": [1, 2]}, 2, {"a/b"}),
+        ("`t/1`/`t/2`", [], {"t/1": ["a"], "t/2": ["B-X"]}, [{"text": "a", "type": "X"}], {"t/1", "t/2"}),
+    ],
+)
+def test_columns_whose_names_hold_signs(path, columns, row, value, read):
+    """A whole column name is that column; within a longer path it stands in backticks."""
+    found = place(path, columns)
+
+    assert found.read(row) == value
+    assert found.columns == read
 
 
 @pytest.mark.parametrize(
@@ -79,10 +102,10 @@ def test_a_value_of_another_kind_is_told(kind, value):
 def test_tags_of_numbers_need_names():
     """A numbered tag without a name is a reason; more tags than tokens too."""
     with pytest.raises(Unrenderable, match="tag 1 has no name"):
-        at("t/g")({"t": ["a"], "g": [1]})
+        place("t/g").read({"t": ["a"], "g": [1]})
     with pytest.raises(Unrenderable, match="1 tokens and 2 tags"):
-        at("t/g")({"t": ["a"], "g": ["O", "O"]})
-    assert at("t/g", ["O", "B-PER"])({"t": ["Ibsen"], "g": [1]}) == [{"text": "Ibsen", "type": "PER"}]
+        place("t/g").read({"t": ["a"], "g": ["O", "O"]})
+    assert place("t/g", (), ["O", "B-PER"]).read({"t": ["Ibsen"], "g": [1]}) == [{"text": "Ibsen", "type": "PER"}]
 
 
 def test_neighbouring_spans_stay_apart():
