@@ -114,7 +114,7 @@ class Pack(BaseModel):
 def environment() -> BoundedEnvironment:
     """Return the Jinja environment of our own templates: strict, blocks on lines of their own leave no trace."""
     made = BoundedEnvironment(strict=True, trim_blocks=True, lstrip_blocks=True)
-    made.filters.update(FILTERS)
+    made.add_filters(**FILTERS)
     return made
 
 

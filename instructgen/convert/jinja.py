@@ -3,9 +3,9 @@
     Text(environment, "{{ text }} is {{ answer }}.", "here").render({"text": "Tea", "answer": "good"})
 
 Jinja's sandbox stops `{{ text.__class__ }}`; it does not stop `{{ "x" * 10**9 }}`, a loop of loops or a macro that
-calls itself. Here every loop, call and operator that can make something large is counted or measured, and what cannot
-be (macros, includes, set blocks) is refused when the template is compiled. A runaway template is an error that the
-caller can name, never a process that hangs.
+calls itself. Here every loop, call, filter, comparison and operator is counted by the size of what it works on (see
+meter.py), and what cannot be (macros, includes, set blocks) is refused when the template is compiled. A runaway
+template is an error that the caller can name, never a process that hangs.
 """
 
 from __future__ import annotations
@@ -14,25 +14,20 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import islice
 from random import Random
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, Template, Undefined, UndefinedError, meta, nodes, pass_context
+from jinja2 import StrictUndefined, Template, Undefined, UndefinedError, meta, nodes, pass_context, pass_environment
 from jinja2 import TemplateError as JinjaError
 from jinja2.exceptions import SecurityError
-from jinja2.filters import do_indent
-from jinja2.runtime import Context
+from jinja2.filters import do_indent, do_round, do_sum
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from instructgen.convert.meter import STEPS, Meter, formatted, metered, without_tags
 from instructgen.errors import TemplateError, suggestion
-
-STEPS = 100_000
-"""Loop rounds and calls that one rendering may take, plus 10 for each character of its row."""
-OUTPUT = 1_000_000
-"""Characters that one rendering, or one value within it, may reach, plus 4 for each character of its row."""
 
 _REFUSED = (
     nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block,
@@ -48,7 +43,18 @@ _MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear", "update", "setdefault",
     "popitem", "add",
 }  # fmt: skip
-_WIDE = re.compile(r"%[-+ #0(\w)]*(\*|\d{5,}|\.\d{5,})")
+_READERS: dict[type, set[str]] = {
+    str: STR_METHODS, list: {"count", "index", "copy"}, tuple: {"count", "index"}, bool: set(), int: {"bit_length"},
+    dict: {"get", "items", "keys", "values", "copy"}, float: {"is_integer"}, LoopContext: {"cycle", "changed"},
+}  # fmt: skip
+"""What may be called of a value: nothing that makes much of little, such as `ljust` or `to_bytes`."""
+_LIGHT = {"length", "count", "first", "last", "default", "d", "safe", "attr", "items", "abs", "choice", "random"}
+"""Filters whose work does not grow with what they are given, or which count it themselves."""
+_LIGHT_TESTS = {
+    "defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "string", "number", "mapping",
+    "sequence", "iterable", "callable", "filter", "test", "odd", "even", "sameas", "escaped",
+}  # fmt: skip
+_SMALL = 1000
 _GONE = ("batch", "center", "lipsum", "pprint", "slice", "urlize", "wordwrap", "xmlattr", "filesizeformat")
 
 
@@ -60,37 +66,6 @@ class Unrenderable(Exception):  # noqa: N818 - says something about one row, not
         self.reason, self.detail = reason, detail
 
 
-class _Meter:
-    """What one rendering has used. Limits grow with the row, so that large data is not a runaway template."""
-
-    def __init__(self, row: Mapping[str, Any], rows: int = 1) -> None:
-        self.row, self.rows, self.steps = row, rows, 0
-
-    @cached_property
-    def weight(self) -> int:
-        return _weight(self.row)
-
-    def step(self, count: int = 1) -> None:
-        self.steps += count
-        if self.steps > STEPS * self.rows and self.steps > STEPS * self.rows + 10 * self.weight:
-            raise SecurityError(f"it takes more than {STEPS:,} steps: a loop too long, or loops within loops")
-
-    def size(self, length: int) -> None:
-        if length > OUTPUT * self.rows and length > OUTPUT * self.rows + 4 * self.weight:
-            raise SecurityError(f"it makes a text or list of more than {OUTPUT:,} characters or items")
-
-
-def _weight(value: object) -> int:
-    """Return the characters of all strings within a value, and 1 for each other part."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return 1 + sum(_weight(part) for part in value.values())
-    if isinstance(value, list | tuple):
-        return 1 + sum(_weight(part) for part in value)
-    return 1
-
-
 class BoundedEnvironment(SandboxedEnvironment):
     """Jinja's sandbox with limits on steps and sizes. `meter` belongs to the rendering under way."""
 
@@ -99,19 +74,37 @@ class BoundedEnvironment(SandboxedEnvironment):
     def __init__(self, *, strict: bool, **options: Any) -> None:
         super().__init__(undefined=StrictUndefined if strict else Undefined, **options)
         self.strict = strict
-        self.meter = _Meter({})
+        self.meter = Meter({})
         self.rng = Random(0)
         for name in _GONE:
             self.filters.pop(name, None)
         self.filters.update(
-            _steps=self._steps, _sized=self._sized, _shown=_shown, join=self._join, replace=self._replace,
-            indent=self._indent, tojson=_tojson, format=self._format, choice=self._choice, random=self._choice,
+            _steps=self._steps, _sized=self._sized, _weighed=self._weighed, _printed=self._printed, _shown=self._shown,
+            choice=self._choice, random=self._choice,
         )  # fmt: skip
+        own = {"join": self._join, "replace": self._replace, "indent": self._indent, "tojson": _tojson,
+               "format": self._format, "striptags": _striptags, "round": _round, "sum": _sum}  # fmt: skip
+        jinjas = {name: made for name, made in self.filters.items() if name[0] != "_" and name not in _LIGHT}
+        self.add_filters(**{**jinjas, **own})
+        self.tests.update(
+            {
+                name: metered(self._now, cast("Callable[..., Any]", made))
+                for name, made in self.tests.items()
+                if name not in _LIGHT_TESTS
+            }
+        )
         self.globals = {"range": self.globals["range"], "dict": dict, "namespace": self.globals["namespace"]}
+
+    def _now(self) -> Meter:
+        return self.meter
+
+    def add_filters(self, **filters: Callable[..., Any]) -> None:
+        """Add filters; the work that they are given is counted."""
+        self.filters.update({name: metered(self._now, made) for name, made in filters.items()})
 
     def begin(self, row: Mapping[str, Any], rows: int = 1, rng: Random | None = None) -> None:
         """Start to count anew, for a rendering of `row`, or of a batch of `rows` whose sizes are not known."""
-        self.meter, self.rng = _Meter(row, rows), rng or self.rng
+        self.meter, self.rng = Meter(row, rows), rng or self.rng
 
     def _steps(self, items: Iterable[Any]) -> Iterable[Any]:
         if isinstance(items, Undefined):
@@ -125,10 +118,27 @@ class BoundedEnvironment(SandboxedEnvironment):
             self.meter.size(len(value))
         return value
 
+    def _weighed(self, value: Any) -> Any:
+        """Count the work of comparing, joining or copying a value."""
+        if not (isinstance(value, str) and len(value) < _SMALL):
+            self.meter.weigh(value)
+        return value
+
+    def _printed(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            self.meter.weigh(value)
+        return value
+
+    def _shown(self, value: Any) -> Any:
+        if value is None:
+            raise Unrenderable("null_field", "a field that the template prints is null")
+        return self._printed(value)
+
     def _join(self, items: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
         parts = list(self._steps(items))
         if attribute is not None:
             parts = [self.getattr(part, attribute) for part in parts]
+            self.meter.weigh(parts)
         texts = [str(part) for part in parts]
         self.meter.size(sum(map(len, texts)) + len(texts) * len(str(separator)))
         return str(separator).join(texts)
@@ -145,9 +155,7 @@ class BoundedEnvironment(SandboxedEnvironment):
         return do_indent(text, width, first, blank)
 
     def _format(self, text: str, *values: Any, **named: Any) -> str:
-        if _WIDE.search(text):
-            raise SecurityError("it formats with a width of more than 4 digits")
-        return str(text) % (named or values)
+        return formatted(self.meter, str(text), named or values)
 
     @staticmethod
     @pass_context  # without it Jinja would draw once, when the template is compiled
@@ -165,7 +173,7 @@ class BoundedEnvironment(SandboxedEnvironment):
         if operator == "**" and (abs(left) > 10**6 or abs(right) > 64):
             raise SecurityError("it raises a number to a power that makes it too large")
         if operator == "%" and isinstance(left, str):
-            return self._format(left, *(right if isinstance(right, tuple) else (right,)))
+            return formatted(self.meter, left, right)
         result = super().call_binop(context, operator, left, right)
         if isinstance(result, int) and result.bit_length() > 4096:
             raise SecurityError("it makes a number of more than 4096 bits")
@@ -177,9 +185,10 @@ class BoundedEnvironment(SandboxedEnvironment):
         """Allow data and harmless methods: no private names, no string method that can make a text large."""
         if not super().is_safe_attribute(obj, attr, value):
             return False
-        if isinstance(obj, str):
-            return attr in STR_METHODS
-        return not (self.strict and callable(value) and attr in _MUTATORS)
+        if not callable(value):
+            return True
+        known = next((names for kind, names in _READERS.items() if isinstance(obj, kind)), set[str]())
+        return attr in known or (not self.strict and isinstance(obj, list | dict) and attr in _MUTATORS)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """Refuse `str.format`, which can pad without limit."""
@@ -189,17 +198,33 @@ class BoundedEnvironment(SandboxedEnvironment):
         """Call a function or method, counted as a step and its result measured."""
         self.meter.step()
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
+        if isinstance(owner, str | list | tuple) and name not in ("append", "pop"):
+            self.meter.weigh(owner)
+        self.meter.weigh(*(value for value in (*args, *kwargs.values()) if not isinstance(value, Iterator)))
         if isinstance(owner, str) and name == "join":
             return self._join(args[0], owner)
         if isinstance(owner, str) and name == "replace":
             return self._replace(owner, *args)
-        return self._sized(super().call(context, obj, *args, **kwargs))
+        result = self._sized(super().call(context, obj, *args, **kwargs))
+        self._sized(owner)  # a list may have grown
+        return result
 
 
-def _shown(value: Any) -> Any:
-    if value is None:
-        raise Unrenderable("null_field", "a field that the template prints is null")
-    return value
+def _striptags(value: Any) -> str:
+    return without_tags(str(value))
+
+
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    if abs(precision) > 300:
+        raise SecurityError("it rounds to more than 300 digits")
+    return do_round(value, precision, cast("Any", method))
+
+
+@pass_environment
+def _sum(environment: Any, items: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
+    if not isinstance(start, int | float):
+        raise SecurityError("it adds up other things than numbers")
+    return do_sum(environment, items, attribute, start)
 
 
 def _tojson(value: Any) -> str:
@@ -218,16 +243,35 @@ class Bound(NodeTransformer):
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802, D102
-        return _filtered("_sized", cast("nodes.Expr", self.generic_visit(node)))
+        node = cast("nodes.Concat", self.generic_visit(node))
+        node.nodes = [_weighed(part) for part in node.nodes]
+        return _filtered("_sized", node)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802, D102
+        node = cast("nodes.Compare", self.generic_visit(node))
+        node.expr = _weighed(node.expr)
+        for operand in node.ops:
+            operand.expr = _weighed(operand.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802, D102
+        node = cast("nodes.Getitem", self.generic_visit(node))
+        return _weighed(node) if isinstance(node.arg, nodes.Slice) else node
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802, D102
         node = cast("nodes.Output", self.generic_visit(node))
-        if self.strict:
-            node.nodes = [part if self._is_plain(part) else _filtered("_shown", part) for part in node.nodes]
+        name = "_shown" if self.strict else "_printed"
+        node.nodes = [part if self._is_plain(part) else _filtered(name, part) for part in node.nodes]
         return node
 
     def _is_plain(self, part: nodes.Expr) -> bool:
+        if isinstance(part, nodes.Const):
+            return part.value is not None
         return isinstance(part, nodes.TemplateData) or (isinstance(part, nodes.Name) and part.name in self.plain)
+
+
+def _weighed(node: nodes.Expr) -> nodes.Expr:
+    return node if isinstance(node, nodes.Const) else _filtered("_weighed", node)
 
 
 def _filtered(name: str, node: nodes.Expr) -> nodes.Filter:
@@ -321,6 +365,7 @@ def names_in(environment: BoundedEnvironment, tree: nodes.Template, where: str) 
 
 def assemble(environment: BoundedEnvironment, tree: nodes.Node, where: str) -> Template:
     """Compile a syntax tree. Raises: TemplateError when it cannot be."""
+    environment.begin({})  # what is constant is worked out here
     try:
         code = environment.compile(cast("nodes.Template", tree), filename="<template>")
         return Template.from_code(environment, code, dict(environment.globals))

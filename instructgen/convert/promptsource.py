@@ -46,8 +46,7 @@ def environment() -> BoundedEnvironment:
     """Return promptsource's Jinja environment, sandboxed: lenient about what is missing, with its three helpers."""
     made = BoundedEnvironment(strict=False)
     made.globals["zip"] = zip
-    made.filters["most_frequent"] = most_frequent
-    made.filters["highlight"] = lambda text: f"<span style='color: #F08080'>{text}</span>"
+    made.add_filters(most_frequent=most_frequent, highlight=lambda text: f"<span style='color: #F08080'>{text}</span>")
     return made
 
 

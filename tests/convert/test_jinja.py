@@ -55,6 +55,30 @@ def test_an_escape_is_stopped_and_the_template_named(source):
         "{{ ('z' * 100000).join(range(99999) | map('string')) }}",
         "{{ text | indent(10**9) }}",
         "{% set ns = namespace(t='ab') %}{% for a in range(100) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}",
+        "{% set big = range(99999) | list %}{% for a in range(99999) %}{% set x = big | sort %}{% endfor %}",
+        "{% set big = range(9999) | list %}{% for a in range(99999) %}{% if -1 in big %}{% endif %}{% endfor %}",
+        "{% set big = range(9999) | list %}{% for a in range(99999) %}{% set x = big[1:] %}{% endfor %}",
+        "{% set big = range(99999) | list %}{{ big | select('in', big) | list | length }}",
+        "{{ ('%9999d' * 50000) % (1,) }}",
+        "{{ ('%9999d' * 50000) | format(1) }}",
+        "{{ ('%.9999f' * 50000) | format(1.5) }}",
+        "{{ ('%(a)s' * 50000) | format(a='x' * 10000) }}",
+        "{{ '%s' % ([[text] * 1000] * 1000) }}",
+        "{% set a = [text] * 1000 %}{% set b = [a] * 1000 %}{% set c = [b] * 1000 %}{{ c }}",
+        "{% set a = [text] * 1000 %}{% set b = [a] * 1000 %}{% set c = [b] * 1000 %}{{ c | tojson }}",
+        "{% set a = [text] * 1000 %}{% set b = [a] * 1000 %}{% set c = [b] * 1000 %}{{ c ~ 'x' }}",
+        "{% set a = [text] * 1000 %}{% set b = [a] * 1000 %}{% set c = [b] * 1000 %}{{ c | upper }}",
+        "{% set a = [text] * 1000 %}{% set b = [a] * 1000 %}{% set c = [b] * 1000 %}{{ c is lower }}",
+        (
+            "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}"
+            "{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}"
+        ),
+        "{{ (1).to_bytes(10**9, 'big') }}",
+        "{{ 1.5 | round(1000000000, 'ceil') }}",
+        "{{ ([[1] * 1000] * 900) | sum(start=[]) }}",
+        "{% for a in range(90000) %}{% set x = (text * 900) | upper %}{% endfor %}",
+        "{% for a in range(90000) %}{% set x = (text * 900).split() %}{% endfor %}",
+        "{{ range(99999) | map('string') | map('upper') | map('lower') | list | length }}",
         "{% set ns = namespace(t='ab') %}{% for a in range(100) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
         "{% set ns = namespace(n=7) %}{% for a in range(100) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
     ],
@@ -84,6 +108,21 @@ def test_what_cannot_be_bounded_is_refused_when_it_is_compiled(source, said):
     with pytest.raises(TemplateError, match=said) as error:
         render(source)
     assert "pack.yaml: template 'wild'" in str(error.value)
+
+
+def test_a_list_that_grows_by_itself_is_stopped():
+    """Where promptsource's templates may change lists."""
+    source = "{% set a = [1] %}{% for i in range(60) %}{% set _ = a.extend(a) %}{% endfor %}{{ a | length }}"
+    with pytest.raises(TemplateError, match="stopped by the sandbox"):
+        render(source, env=BoundedEnvironment(strict=False))
+
+
+@pytest.mark.parametrize("text", ["<" * 300_000, "<!--" * 100_000, "<b>a &amp; b</b>" * 30_000])
+def test_markup_is_taken_off_in_linear_time(text):
+    """Text full of openings without ends; Jinja's own filter copies the rest of the text for each tag."""
+    made = render("{{ text | striptags }}", {"text": text})
+    assert len(made) <= len(text)
+    assert render("{{ text | striptags }}", {"text": "<p>a &lt; b</p>\n <!-- <i> --> c"}) == "a < b c"
 
 
 def test_limits_grow_with_the_row():
