@@ -63,6 +63,13 @@ def convert(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A recipe with a `mixture`, in place of DATASET.")
     ] = None,
+    source_root: Annotated[
+        Path | None,
+        typer.Option("--source-root", help="With --recipe: a folder of copies, at DIR/id or DIR/id/config."),
+    ] = None,
+    total: Annotated[
+        int | None, typer.Option("--total", min=1, help="With --recipe: samples in all, in place of the recipe's.")
+    ] = None,
     shape: Annotated[
         str, typer.Option("--from", help="DATASET is instruction data already: its format, or `auto`.")
     ] = "",
@@ -86,7 +93,7 @@ def convert(
     }  # fmt: skip
     with shown_errors():
         if recipe is not None:
-            _mixture(recipe, into, overwrite=overwrite, as_json=as_json)
+            _mixture(recipe, source_root, total, into, overwrite=overwrite, as_json=as_json)
             return
         if dataset and shape:
             said = {"paths": {"ends": ends, "best": best, "labels": _floats("--min-labels", min_labels),
@@ -230,10 +237,10 @@ def _progress() -> Any:
     return tell
 
 
-def _mixture(recipe: Path, into: Path, *, overwrite: bool, as_json: bool) -> None:
+def _mixture(recipe: Path, root: Path | None, total: int | None, into: Path, *, overwrite: bool, as_json: bool) -> None:
     from instructgen.convert.mixing import load_mixture
 
-    mixture = load_mixture(recipe)
+    mixture = load_mixture(recipe, root, total)
     plan = mixture.plan()
     for shown in plan.shown():
         say(shown)

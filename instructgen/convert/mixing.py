@@ -36,7 +36,7 @@ from instructgen.convert.conversion import Conversion, Options, Outcome
 from instructgen.convert.options import Mode, pick
 from instructgen.convert.shots import Shots
 from instructgen.convert.sources import Numbered, Source, open_source
-from instructgen.errors import RecipeError, suggestion
+from instructgen.errors import DataError, RecipeError, suggestion
 from instructgen.files import BadRow, find, not_yaml, read_text
 from instructgen.records import Rejection, digest
 
@@ -134,6 +134,8 @@ class MixtureRecipe(_Model):
     mixture: Mixture
     folder: Path = Path()
     """Where the recipe lies: datasets are looked for beside it. Set by the loader."""
+    root: Path | None = None
+    """A folder of copies, one a dataset at `root/its id` or `root/its id/its config`: then nothing else is read."""
 
     def plan(self) -> Plan:
         """Open every dataset, work out mappings and weights. Raises: DataError, TemplateError, RecipeError."""
@@ -156,9 +158,9 @@ class MixtureRecipe(_Model):
 
     def _open(self, part: Part, defaults: Defaults, path: tuple[str, ...]) -> Leaf:
         settings = _over(defaults, part)
-        given = part.dataset or ""
-        beside = self.folder / given
-        source = open_source(str(beside) if beside.exists() else given, part.split, part.config, part.columns or None)
+        source = open_source(self._place(part), part.split, part.config, part.columns or None)
+        if self.root is not None:
+            source = replace(source, name=part.dataset or "", identity=f"{part.dataset} {part.config or ''}")
         rows = part.rows or _count(source, part.limit)
         used = min(rows, settings.cap or rows)
         seed = int(digest([self.seed, *path])[:12], 16)
@@ -168,6 +170,24 @@ class MixtureRecipe(_Model):
         said = {key: value for key, value in settings if value is not None and key != "cap"}
         work = Conversion(source, mapping, Options(seed=seed, **said), limit=part.limit, language=part.language)
         return Leaf("/".join(path), work, used)
+
+    def _place(self, part: Part) -> str:
+        """Return where a part's dataset is: in the folder of copies if there is one, else beside the recipe, or its id.
+
+        Raises: DataError for one that the folder of copies lacks.
+        """
+        given = part.dataset or ""
+        if self.root is not None:
+            places = [self.root / given / part.config] if part.config else []
+            places.append(self.root / given)
+            found = next((place for place in places if place.exists()), None)
+            if found is None:
+                looked = " or ".join(map(str, places))
+                raise DataError(f"part {part.name!r}: no copy of {given} at {looked}; put one there, or read without "
+                                "--source-root")  # fmt: skip
+            return str(found)
+        beside = self.folder / given
+        return str(beside) if beside.exists() else given
 
 
 @dataclass
@@ -207,7 +227,7 @@ class Plan:
 
     def about(self) -> dict[str, Any]:
         """Return what `summary.json` says of the mixture."""
-        recipe = self.recipe.model_dump(mode="json", exclude={"folder"}, exclude_defaults=True)
+        recipe = self.recipe.model_dump(mode="json", exclude={"folder", "root"}, exclude_defaults=True)
         return {"recipe": recipe, "shares": {leaf.name: leaf.share for leaf in self.leaves}}
 
     def run(self) -> Iterator[Outcome]:
@@ -328,8 +348,10 @@ def _sampled(source: Source, rows: int, wanted: int, seed: int) -> Source:
     return replace(source, open=some, batches=None, rows=wanted)
 
 
-def load_mixture(path: Path) -> MixtureRecipe:
+def load_mixture(path: Path, root: Path | None = None, total: int | None = None) -> MixtureRecipe:
     """Read a recipe with a `mixture`, by path or by the name of a bundled one.
+
+    `root` is a folder of copies, `total` stands in place of the recipe's.
 
     Raises: RecipeError that names file, key and value.
     """
@@ -340,8 +362,10 @@ def load_mixture(path: Path) -> MixtureRecipe:
         raise RecipeError(not_yaml(path, error)) from error
     if not isinstance(data, dict) or "mixture" not in data:
         raise RecipeError(f"{path}: expected name, seed and a mixture; see recipes/flan_style.yaml")
+    if total is not None and isinstance(data["mixture"], dict):
+        data["mixture"]["total"] = total
     try:
-        return MixtureRecipe.model_validate({**data, "folder": path.parent})
+        return MixtureRecipe.model_validate({**data, "folder": path.parent, "root": root})
     except ValidationError as error:
         said = "; ".join(_explain(problem) for problem in error.errors()[:3])
         raise RecipeError(f"{path}: {said}") from error
