@@ -23,7 +23,7 @@ FIXTURES = sorted((Path(__file__).parent / "fixtures" / "rows").glob("*.jsonl"))
 PROMISED = {
     "sentiment", "topic", "nli", "paraphrase", "mcq", "extractive_qa", "open_qa", "boolean_qa", "summarisation",
     "title", "translation", "grammar", "ner", "relation_extraction", "keywords", "slot_filling", "table_to_text",
-    "dialogue", "code_explanation", "arithmetic",
+    "dialogue", "code_explanation", "arithmetic", "classification", "similarity", "text_to_sql", "dialogue_state",
 }  # fmt: skip
 UNPRINTED = re.compile(r"\{\{|\}\}|\{%|%\}|\bNone\b|\bUndefined\b|[ \t]\n|\n{4,}|  +\S")
 """Traces of a template that went wrong: braces, Python's None, spaces at the end of a line, double spaces."""
@@ -58,7 +58,7 @@ TASK = pytest.mark.parametrize("task", sorted(PROMISED))
 
 
 def test_every_task_has_a_pack_and_rows_to_try_it_on():
-    """Twenty task types; each fixture has ten rows or more."""
+    """Twenty-four task types; each fixture has ten rows or more."""
     assert set(tasks()) >= PROMISED
     assert {task_of(path) for path in FIXTURES} == PROMISED
     assert min(len(path.read_text(encoding="utf-8").splitlines()) for path in FIXTURES) >= 10

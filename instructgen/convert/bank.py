@@ -27,7 +27,7 @@ from instructgen.files import bundled_dir, find, not_yaml, read_text
 
 VERSION = 1
 Kind = Literal["text", "label", "choices", "answers", "list", "spans", "triples", "pairs", "turns", "table", "number",
-               "examples"]  # fmt: skip
+               "examples", "record", "schema"]  # fmt: skip
 MADE = frozenset({"labels", "choices", "answer", "options"})
 """Variables that the converter makes for templates of a task with a label field, beside the fields themselves."""
 
@@ -39,6 +39,8 @@ class FieldRole(BaseModel):
     kind: Kind = "text"
     optional: bool = False
     """An optional field is null where the dataset has none; a template that needs it says so in `condition`."""
+    least: float | None = None
+    """Numbers below it are no value: test rows carry -1 where the score would stand."""
     about: str = ""
 
 

@@ -107,6 +107,10 @@ class Conversion:
             self.options.shuffle == "all" or (self.options.shuffle == "auto" and self.mapping.gold_place is not None)
         )
         self._open = {which for which, renderer in enumerate(self.renderers) if _reasons_fit(renderer.compiled)}
+        self._reasoning = self._open | {
+            which for which, renderer in enumerate(self.renderers)
+            if "rationale" in renderer.compiled.target.names and not renderer.compiled.template.inverted
+        }  # fmt: skip
         self._provenance = [self._provenance_of(renderer) for renderer in self.renderers]
 
     def _renderers(self) -> list[Renderer]:
@@ -174,21 +178,25 @@ class Conversion:
     def _plan(self, batch: Batch, numbers: Sequence[int], rng: Random) -> tuple[list[_Plan], list[Outcome]]:
         """Draw template, style, few-shot and reasoning for each row, in row order."""
         fits = [renderer.fits(batch) for renderer in self.renderers]
-        plans, refused = [], list[Outcome]()
+        plans, refused, rationales = [], list[Outcome](), batch.columns.get("rationale")
         for at, fitting in enumerate(zip(*fits, strict=True)):
             indices, weights = self._weighted(fitting)
             if not indices:
                 refused.append((numbers[at], _parse_rejection("no_template_fits", numbers[at], "no condition is true")))
                 continue
+            cot = rng.random() < self.options.cot and _has(rationales, at)
             drawn = indices
             if self.options.each == "one":
+                if cot:  # where templates that reason fit, one of them is drawn
+                    can = tuple(fit and which in self._reasoning for which, fit in enumerate(fitting))
+                    indices, weights = self._weighted(can) if any(can) else (indices, weights)
                 drawn = [indices[min(bisect(weights, rng.random() * weights[-1]), len(indices) - 1)]]
             for which in drawn:
-                style, few, cot = self._styles.draw(rng), rng.random(), rng.random()
+                style, few = self._styles.draw(rng), rng.random()
                 if not self.renderers[which].compiled.shows_options:
                     style = NO_OPTIONS
                 order = self._order(batch, at, rng) if self._shuffles else None
-                plans.append(_Plan(at, which, style, few < self.options.shots.share, cot < self.options.cot, order))
+                plans.append(_Plan(at, which, style, few < self.options.shots.share, cot, order))
         return plans, refused
 
     def _order(self, batch: Batch, at: int, rng: Random) -> Order | None:
@@ -272,6 +280,10 @@ def _reasons_fit(compiled: Compiled) -> bool:
     used = compiled.input.names | compiled.target.names
     whole = template.target.strip().startswith("{{") and template.target.strip().endswith("}}")
     return whole and "rationale" not in used and not template.inverted and open_to_reasons(template.input)
+
+
+def _has(column: Sequence[Any] | None, at: int) -> bool:
+    return column is not None and bool(column[at])
 
 
 def _can_reason(made: Made) -> bool:

@@ -261,6 +261,8 @@ def _value(kind: str, role: str, number: int) -> Any:
         "pairs": [[f"{word}slot", f"{word}value"]],
         "turns": [{"speaker": "Pia", "text": f"{word}hello"}, {"speaker": "Quo", "text": f"{word}there"}],
         "table": {"columns": [f"{word}c"], "rows": [[f"{word}v"]]},
+        "record": {f"{word}c": f"{word}v"},
+        "schema": {"id": f"{word}db", "tables": {f"{word}t": [f"{word}c", f"{word}d"]}},
         "examples": [{"input": f"{word}in", "output": f"{word}out", "explanation": f"{word}why"}],
     }[kind]
 

@@ -64,6 +64,8 @@ class Mapping:
             value = as_kind(rule.kind, where.read(row)) if where is not None else None
             if value is None and not rule.optional:
                 raise self._lacking(role, row)
+            if rule.least is not None and value is not None and value < rule.least:
+                raise Unrenderable("unlabelled", f"{self.roles[role]} is {value!r}, expected {rule.least:g} or more")
             made[role] = self.say[role].get(str(value), value) if role in self.say else value
         if self._label is None:
             return made, None

@@ -147,6 +147,46 @@ def _table(value: Any) -> dict[str, Any]:
     return {"columns": list(columns), "rows": [list(row) for row in value["rows"]]}
 
 
+def _record(value: Any) -> dict[str, Any]:
+    return {str(name): cell for name, cell in value.items() if cell is not None}
+
+
+_CREATE = re.compile(r"create\s+table\s+(?:if\s+not\s+exists\s+)?[`\"\[]?(\w+)[`\"\]]?\s*\(", re.IGNORECASE)
+_NO_COLUMN = {"primary", "foreign", "unique", "constraint", "check", "key"}
+
+
+def _schema(value: Any) -> dict[str, Any]:
+    """Return {"id": ..., "tables": {name: [column, ...]}} of that shape, of Spider's `tables.json`, or of DDL."""
+    if isinstance(value, str):
+        return {"id": "db", "tables": _of_ddl(value)}
+    name = str(value.get("id", value.get("db_id", "db")))
+    if "tables" in value:
+        return {"id": name, "tables": {str(table): list(map(str, cells)) for table, cells in value["tables"].items()}}
+    tables: dict[str, list[str]] = {str(table): [] for table in value["table_names_original"]}
+    names = list(tables)
+    for table, column in value["column_names_original"]:
+        if table >= 0:  # -1 is the star
+            tables[names[table]].append(str(column))
+    return {"id": name, "tables": tables}
+
+
+def _of_ddl(text: str) -> dict[str, list[str]]:
+    tables: dict[str, list[str]] = {}
+    for found in _CREATE.finditer(text):
+        depth, at, parts, start = 1, found.end(), list[str](), found.end()
+        while at < len(text) and depth:
+            depth += (text[at] == "(") - (text[at] == ")")
+            if (text[at] == "," and depth == 1) or not depth:
+                parts.append(text[start:at])
+                start = at + 1
+            at += 1
+        words = [part.split()[0].strip('`"[]') for part in parts if part.split()]
+        tables[found[1]] = [word for word in words if word.lower() not in _NO_COLUMN]
+    if not tables:
+        raise ValueError("expected CREATE TABLE statements")
+    return tables
+
+
 def _examples(value: Any) -> list[dict[str, str]]:
     keys = ("input", "output", "explanation")
     return [{key: str(one.get(key) or "").strip() for key in keys} for one in value]
@@ -155,5 +195,5 @@ def _examples(value: Any) -> list[dict[str, str]]:
 _KINDS: dict[str, Callable[[Any], Any]] = {
     "text": text_of, "number": _number, "choices": _choices, "answers": _answers, "list": _texts, "spans": _spans,
     "triples": _triples, "pairs": _pairs, "turns": _turns, "table": _table, "label": lambda value: value,
-    "examples": _examples,
+    "examples": _examples, "record": _record, "schema": _schema,
 }  # fmt: skip

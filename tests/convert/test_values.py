@@ -81,6 +81,22 @@ def test_columns_whose_names_hold_signs(path, columns, row, value, read):
         ("turns", ["Hi"], [{"speaker": "", "text": "Hi"}]),
         ("table", [{"a": 1}, {"a": 2}], {"columns": ["a"], "rows": [[1], [2]]}),
         ("table", {"header": ["a"], "rows": [[1]]}, {"columns": ["a"], "rows": [[1]]}),
+        ("record", {"a": 1, "b": None}, {"a": 1}),
+        ("schema", {"id": "zoo", "tables": {"a": ["x"]}}, {"id": "zoo", "tables": {"a": ["x"]}}),
+        (
+            "schema",
+            {
+                "db_id": "zoo",
+                "table_names_original": ["a", "b"],
+                "column_names_original": [[-1, "*"], [0, "x"], [1, "y"], [0, "z"]],
+            },
+            {"id": "zoo", "tables": {"a": ["x", "z"], "b": ["y"]}},
+        ),
+        (
+            "schema",
+            "CREATE TABLE `a` (x INT, y DECIMAL(3,1), PRIMARY KEY (x)); create table b (z TEXT)",
+            {"id": "db", "tables": {"a": ["x", "y"], "b": ["z"]}},
+        ),
         ("text", None, None),
     ],
 )
