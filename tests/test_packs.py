@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from instructgen.convert.bank import Compiled, find_pack, pack_of, tasks
+from instructgen.convert.choosing import choose
 from instructgen.convert.linearise import read_pairs, read_spans, read_triples
 from instructgen.convert.lint import lint, lint_pack
-from instructgen.convert.choosing import choose
 from instructgen.convert.options import NO_OPTIONS, STYLES, recover
 from instructgen.convert.render import Made, Renderer
 from instructgen.files import bundled_dir, iter_rows
