@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import cProfile
 import pstats
+import re
 import tempfile
 import time
 from collections import Counter
@@ -131,7 +132,7 @@ def profile(url: str, concurrency: int, target: int) -> tuple[Counter[str], int]
 
 
 def group_of(file: str) -> str:
-    file = file.rpartition("/instructgen/")[2]  # whatever the folder is called that the project lies in
+    file = re.split(r"/(?:instructgen|site-packages)/", file)[-1]  # whatever the folders above are called
     return next((group for part, group in PLACES.items() if part in file), "other")
 
 
