@@ -10,8 +10,10 @@ import pytest
 from aiohttp import web
 
 from instructgen.errors import TeacherError
-from instructgen.records import Request, Turn
+from instructgen.records import Params, Request, Turn
+from instructgen.teachers import Sitting
 from instructgen.teachers.openai import OpenAITeacher
+from tests.servers.batch_routes import BatchFaults, batches
 from tests.servers.faults import Faults
 from tests.servers.openai_server import serve
 from tests.servers.practice_answers import answer
@@ -105,6 +107,8 @@ ECHOES = {
     "in a 200": lambda headers: web.json_response({"error": {"message": f"{headers}", "code": 403}}),
     "in a refusal": lambda headers: web.json_response(
         {"error": {"message": f"{headers}", "code": "content_filter"}}, status=400),
+    "bare": lambda headers: web.json_response(
+        {"error": {"message": f"unknown {headers['x-team-token'].split()[1]}"}}, status=400),
     "in a redirect": lambda headers: web.Response(
         status=302, headers={"Location": f"http://x/?key={headers['Authorization']}"}),
 }  # fmt: skip
@@ -121,7 +125,7 @@ def test_a_server_that_echoes_our_headers_teaches_nobody_the_key(how, monkeypatc
         return ECHOES[how](dict(request.headers))
 
     async def run(url):
-        headers = {"x-team-token": "${TEAM_TOKEN}"}
+        headers = {"x-team-token": "Token ${TEAM_TOKEN}"}  # a part of the value is the secret
         teacher = OpenAITeacher(model="m", base_url=url, deadline=0.2, headers=headers)
         async with teacher.connect() as connection:
             return await connection.complete(Request(messages=(Turn(role="user", content="Hi"),), model="m"))
@@ -135,3 +139,55 @@ def test_a_server_that_echoes_our_headers_teaches_nobody_the_key(how, monkeypatc
 
     assert said
     assert MARKER not in said + caplog.text
+
+
+def test_a_secret_in_an_address_is_shown_nowhere_and_its_host_is(monkeypatch, caplog, tmp_path):
+    """Gateways take tokens in the path or the query; the log, the error and `learnt.jsonl` name the host alone."""
+    monkeypatch.setenv("PATH_TOKEN", TOKEN)
+    monkeypatch.setenv("QUERY_TOKEN", f"{PASSWORD}+/=")
+    monkeypatch.setenv("SERVER", "127.0.0.1")
+    caplog.set_level("DEBUG")
+
+    async def refuse(request):
+        if "seed" in await request.json():
+            return web.json_response({"error": {"message": "seed is not supported", "param": "seed"}}, status=400)
+        return web.json_response({"error": {"message": f"no such page: {request.path_qs} {request.url}"}}, status=404)
+
+    async def run(url):
+        teacher = OpenAITeacher(model="m", base_url=url, deadline=0.2)
+        async with teacher.connect_run(Sitting(folder=tmp_path)) as connection:
+            asked = Request(messages=(Turn(role="user", content="Hi"),), params=Params(seed=1), model="m")
+            return await connection.complete(asked)
+
+    with serve(extra=lambda server: server.app.router.add_post("/{token}/v1/chat/completions", refuse)) as server:
+        url = server.url.replace("/v1", "/${PATH_TOKEN}/v1?key=${QUERY_TOKEN}").replace("127.0.0.1", "${SERVER}")
+        with pytest.raises(TeacherError) as raised:
+            asyncio.run(run(url))
+
+    told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert "http://127.0.0.1:" in str(raised.value)
+    assert "no such page" in str(raised.value)
+    assert (tmp_path / "learnt.jsonl").exists()
+    assert_nowhere(tmp_path, told, caplog.text)
+
+
+@pytest.mark.parametrize("fault", [{"fail": {1: "invalid_json"}}, {"server_errors": dict.fromkeys(range(1, 9), 1.0)}])
+def test_what_a_batch_says_of_its_failure_is_shown_without_secrets(monkeypatch, caplog, tmp_path, fault):
+    """The batch's own errors, and the last error of a request that never came through."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr("tests.servers.batch_routes.SAID", f"so it is with {KEY}")
+    caplog.set_level("DEBUG")
+
+    async def run(url):
+        teacher = OpenAITeacher(
+            model="m", base_url=url, mode="batch", gather_seconds=0.02, poll_seconds=0.02, deadline=1
+        )
+        async with teacher.connect_run(Sitting(folder=tmp_path)) as connection:
+            return await connection.complete(Request(messages=(Turn(role="user", content="Hi"),), model="m"))
+
+    with serve(extra=batches(BatchFaults(**fault))) as server, pytest.raises(TeacherError) as raised:
+        asyncio.run(run(server.url))
+
+    assert "so it is with [hidden]" in str(raised.value)
+    told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert_nowhere(tmp_path, told, caplog.text)

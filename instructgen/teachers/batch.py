@@ -84,9 +84,9 @@ class BatchTransport(Http):
             reply = (await self._ended(batch)).pop(request, None)
             if reply is not None and reply.status not in RETRIED:
                 return reply._replace(earlier=found is not None)
-        said = (
-            f"the last one with HTTP {reply.status}: {reply.body[:200]!r}" if reply else "the last one without a word"
-        )
+        said = "the last one without a word"
+        if reply:
+            said = f"the last one with HTTP {reply.status}: {reply.body[:200].decode('utf-8', 'replace')}"
         raise TeacherTransportError(f"{MOST_SENDINGS} batches came back without an answer to a request, {said}")
 
     def _newest(self, request: str) -> Sent | None:

@@ -24,7 +24,6 @@ from instructgen.errors import (
 from instructgen.files import dumps, loads
 from instructgen.teachers.http import Reply
 from instructgen.teachers.retry import backoff
-from instructgen.teachers.urls import shown_url
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -91,8 +90,11 @@ class BatchApi:
         return ""
 
     async def look(self, batch: str) -> Batch:
-        """Return a batch's state. Raises: TeacherError."""
-        return await self._tried("retrieve", lambda: self._client.batches.retrieve(batch))
+        """Return a batch's state, our secrets taken out of what it says. Raises: TeacherError."""
+        state = await self._tried("retrieve", lambda: self._client.batches.retrieve(batch))
+        for problem in (state.errors.data if state.errors else None) or []:
+            problem.message = self._endpoint.hide(problem.message or "")
+        return state
 
     async def cancel(self, batch: str) -> None:
         """Ask the provider to stop a batch. Raises: TeacherError."""
@@ -101,6 +103,7 @@ class BatchApi:
     async def results(self, batch: Batch) -> dict[str, Reply]:
         """Return what a batch that has ended says to its requests, by their ids; silent ones are left out.
 
+        Errors come without our secrets, which servers quote.
         Raises: TeacherError.
         """
         found: dict[str, Reply] = {}
@@ -108,7 +111,10 @@ class BatchApi:
             if file:
                 content = await self._tried("download", lambda file=file: self._client.files.content(file))  # type: ignore[misc]
                 found |= dict(filter(None, map(_result, content.content.splitlines())))
-        return found
+        return {
+            name: reply if reply.status == 200 else reply._replace(body=self._endpoint.cleaned(reply.body))
+            for name, reply in found.items()
+        }
 
     async def _tried(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call, again until the deadline where waiting helps. Raises: TeacherError."""
@@ -176,6 +182,6 @@ async def open_api(teacher: OpenAITeacher, endpoint: Endpoint, tls: Any) -> Asyn
         )
     except (OpenAIError, ValueError, TypeError) as error:
         raise RecipeError(f"teacher: the Batch API's client cannot be set up: {endpoint.hide(str(error))}") from error
-    name = f"{shown_url(endpoint.url)} (model {teacher.model!r})"
+    name = f"{endpoint.shown} (model {teacher.model!r})"
     async with client:
         yield BatchApi(client, endpoint, name, teacher.deadline)

@@ -23,7 +23,7 @@ from instructgen import __version__
 from instructgen.errors import RecipeError, TeacherAuthError
 from instructgen.teachers import Connection, Sitting, Teacher
 from instructgen.teachers.prices import Price
-from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, host_of, secrets_of
+from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, SHORT, host_of, secrets_of
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -258,26 +258,29 @@ class OpenAITeacher(Teacher):
         from instructgen.teachers.http import environment_proxy
         from instructgen.teachers.route import Endpoint
 
-        url = _expand(options.base_url or self.url, "teacher.base_url")
+        read: list[str] = []
+        url = _expand(options.base_url or self.url, "teacher.base_url", read)
         key_env = options.api_key_env or self.api_key_env
         key = _key(key_env, url)
         headers = {"Content-Type": "application/json", "User-Agent": f"instructgen/{__version__}"}
-        secrets = []
         if key:
             headers["Authorization"] = f"Bearer {key}"
-            secrets.append(key)
+            read.append(key)
         for name, value in (self.headers | options.headers).items():
-            headers[name] = _expand(value, f"teacher.headers.{name}")
-            if headers[name] != value:
-                secrets.append(headers[name])
+            headers[name] = _expand(value, f"teacher.headers.{name}", read)
             if not (headers[name] + name).isprintable():
                 raise RecipeError(
                     f"teacher.headers.{name!r} holds a line break or another character that no header can"
                 )
-        proxy = _expand(options.proxy or self.proxy, "teacher.proxy") or environment_proxy(url)
-        secrets += [part for address in (url, proxy or "") for part in secrets_of(address)]
+        proxy = _expand(options.proxy or self.proxy, "teacher.proxy", read) or environment_proxy(url)
+        # What a variable holds is secret, unless it is where to go: messages have to name the endpoint.
+        hosts = {urlsplit(address).netloc.rpartition("@")[2] for address in (url, proxy or "")}
+        secrets = {value for value in read if len(value) > SHORT and not any(value in host for host in hosts)}
+        secrets -= {url, proxy}
+        secrets |= {part for address in (url, proxy or "") for part in secrets_of(address)}
+        longest_first = tuple(sorted(secrets, key=len, reverse=True))
         return Endpoint(
-            url=url, headers=headers, secrets=tuple(secrets), key_env=key_env, proxy=proxy,
+            url=url, headers=headers, secrets=longest_first, key_env=key_env, proxy=proxy,
             model=options.model, weight=options.weight,
             requests_per_minute=options.requests_per_minute or self.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute or self.tokens_per_minute,
@@ -301,12 +304,13 @@ def _key(variable: str, url: str) -> str:
     return key
 
 
-def _expand(value: str, where: str) -> str:
-    """Fill ${NAME} in from the environment, so that recipes hold no secrets."""
+def _expand(value: str, where: str, found: list[str]) -> str:
+    """Fill ${NAME} in from the environment, so that recipes hold no secrets; `found` collects what was filled in."""
 
     def read(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise RecipeError(f"{where} names ${{{match[1]}}}, and that environment variable is not set. Set it.")
-        return os.environ[match[1]]
+        found.append(os.environ[match[1]])
+        return found[-1]
 
     return _VARIABLE.sub(read, value)

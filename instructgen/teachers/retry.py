@@ -4,6 +4,7 @@
     Retry-After: Mon, 23 Nov 2026 10:00:20 GMT 20 s after the answer's own Date
     retry-after-ms: 350                        0.35 s (OpenAI, Azure)
     x-ratelimit-remaining-requests: 0  with  x-ratelimit-reset-requests: 1m6.5s      66.5 s
+    x-ratelimit-remaining: 0  with  x-ratelimit-reset: 1790000000000                 until that moment (OpenRouter)
 
 Full jitter (wait a random time between nothing and a growing cap) spreads out a crowd of clients best: Marc Brooker,
 "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 
@@ -28,6 +30,8 @@ only let the unluckiest request of a long run wait for minutes."""
 LAST_CAP = 30.0
 """Seconds: no back-off without the server's own word is longer than this."""
 
+SINCE_1970 = 1e8
+"""Seconds from which a number is no duration but a moment; from a thousand times that on, in milliseconds."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-remaining",
@@ -66,21 +70,29 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After")
     if text is None:
         return None
+    return _wait(text, headers)
+
+
+def _wait(text: str, headers: Mapping[str, str]) -> float | None:
+    """Seconds that a duration or a moment asks for, moments by the server's own clock: ours may be wrong."""
     wait = seconds(text)
-    return wait if wait is not None else _until(text, headers.get("Date"))
-
-
-def _until(moment: str, now: str | None) -> float | None:
-    """Seconds from the server's own clock to an HTTP date: ours may be wrong."""
-    try:
-        then = parsedate_to_datetime(moment).timestamp()
-    except (ValueError, TypeError):
+    if wait is not None and wait < SINCE_1970:
+        return wait
+    then = _moment(text) if wait is None else wait / (1000 if wait >= 1000 * SINCE_1970 else 1)
+    if then is None:
         return None
-    try:
-        start = parsedate_to_datetime(now).timestamp() if now else time.time()
-    except (ValueError, TypeError):
-        start = time.time()
-    return max(0.0, then - start)
+    now = _moment(headers.get("Date") or "")
+    return max(0.0, then - (time.time() if now is None else now))
+
+
+def _moment(text: str) -> float | None:
+    """Seconds since 1970 of a date as HTTP or RFC 3339 writes it (Anthropic's resets); `None` when it is none."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return read(text.strip()).timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError, OSError):
+            continue
+    return None
 
 
 def spent_wait(headers: Mapping[str, str]) -> float:
@@ -91,7 +103,5 @@ def spent_wait(headers: Mapping[str, str]) -> float:
         if left is None or left.strip() != "0":
             continue
         reset = headers.get(name.replace("remaining", "reset"))
-        wait = seconds(reset) if reset else None
-        if wait is not None and wait < 1e6:  # larger numbers are moments since 1970, written by some gateways
-            longest = max(longest, wait)
+        longest = max(longest, (_wait(reset, headers) if reset else None) or 0.0)
     return longest

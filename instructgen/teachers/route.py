@@ -73,7 +73,12 @@ class Endpoint:
 
     def __repr__(self) -> str:
         """Secrets stay out of logs and tracebacks."""
-        return f"Endpoint({shown_url(self.url)})"
+        return f"Endpoint({self.shown})"
+
+    @property
+    def shown(self) -> str:
+        """The address as messages and files may have it."""
+        return self.hide(shown_url(self.url))
 
     def hide(self, text: str) -> str:
         """Return text without the secrets: servers quote keys in their messages."""
@@ -122,7 +127,7 @@ class Route:
         self.breaker = Breaker()
         self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng)
         model = endpoint.model or teacher.model
-        self.name = f"{shown_url(endpoint.url)} (model {model!r})"
+        self.name = f"{endpoint.shown} (model {model!r})"
         self.alone = True
         """False when the teacher has other endpoints."""
         self.sent = 0
@@ -135,7 +140,7 @@ class Route:
         self._deadline = teacher.deadline
         self._urls = {"chat": URL(joined(endpoint.url, CHAT_PATH)), "text": URL(joined(endpoint.url, TEXT_PATH))}
         limit_name = "max_completion_tokens" if host_of(endpoint.url) == OPENAI_HOST else "max_tokens"
-        self._shape = Adaptation(model, limit_name, learnt.of(shown_url(endpoint.url), model))
+        self._shape = Adaptation(model, limit_name, learnt.of(endpoint.shown, model))
         self._longest = UNSTATED_OUTPUT
 
     async def ask(self, request: Request, key: str) -> Outcome:
@@ -300,7 +305,8 @@ class Route:
                 f"{words}, from the proxy: check teacher.proxy", TeacherTransportError, last=True, hopeless=True
             )
         if 300 <= status < 400:
-            words = f"{words}, redirected to {shown_url(reply.headers.get('Location', 'nowhere'))}"
+            there = self.endpoint.hide(shown_url(reply.headers.get("Location", "nowhere")))
+            words = f"{words}, redirected to {there}"
         if status not in RETRIED:
             return Trouble(words, TeacherRefusedError, last=True, hopeless=status < 400 or status == 404)
         error = TeacherRateError if status == 429 else TeacherTransportError

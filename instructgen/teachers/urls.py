@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_HOST = "api.openai.com"
@@ -34,7 +34,8 @@ def joined(url: str, path: str) -> str:
 
 
 def secrets_of(url: str) -> list[str]:
-    """Return the parts of a URL that must not be shown: its password, and what its query says."""
+    """Return the parts of a URL that must not be shown: its password, and what its query says, quoted and plain."""
     parts = urlsplit(url)
-    said = [parts.password, *(value for _, value in parse_qsl(parts.query))]
-    return [secret for secret in said if secret and len(secret) > SHORT]
+    quoted = [parts.password or "", *(each.partition("=")[2] for each in parts.query.split("&"))]
+    said = {spelling for each in quoted for spelling in (each, unquote(each), unquote_plus(each))}
+    return [secret for secret in said if len(secret) > SHORT]

@@ -18,6 +18,9 @@ from aiohttp import web
 
 from tests.servers.openai_server import OpenAIServer
 
+SAID = "so it is"
+"""What failures are explained with."""
+
 
 @dataclass
 class BatchFaults:
@@ -123,7 +126,7 @@ class Batches:
         faults, number = self.faults, batch["number"]
         if number in faults.fail:
             batch["status"] = "failed"
-            problem = {"code": faults.fail[number], "message": "so it is", "line": 1, "param": None}
+            problem = {"code": faults.fail[number], "message": SAID, "line": 1, "param": None}
             batch["errors"] = {"object": "list", "data": [problem]}
             return
         stopped = batch["status"] == "cancelling"
@@ -136,7 +139,7 @@ class Batches:
                 error = {"code": "batch_expired", "message": "This request could not be executed in time."}
                 bad.append({"id": "r", "custom_id": line["custom_id"], "response": None, "error": error})
             elif _draw(-number, line["custom_id"]) < faults.server_errors.get(number, 0):
-                body = {"error": {"message": "The server had an error.", "type": "server_error"}}
+                body = {"error": {"message": SAID, "type": "server_error"}}
                 bad.append(_response(line["custom_id"], 500, body))
             else:
                 status, body = self.server.outcome(line["url"], line["body"])

@@ -71,4 +71,14 @@ def test_spent_limits_are_waited_for_until_their_reset():
     assert spent_wait(used_up) == 2
     assert spent_wait(used_up | {"x-ratelimit-remaining-requests": "1"}) == pytest.approx(0.35)
     assert spent_wait({"x-ratelimit-remaining-requests": "0"}) == 0
-    assert spent_wait({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1790000000"}) == 0
+
+
+@pytest.mark.parametrize(
+    "moment", ["1445412500", "1445412500000", "2015-10-21T07:28:20Z", "Wed, 21 Oct 2015 07:28:20 GMT"]
+)
+def test_a_reset_may_be_a_moment(moment):
+    """Seconds or milliseconds since 1970 (gateways), RFC 3339 or HTTP dates; by the server's own clock."""
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": moment, "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}
+
+    assert spent_wait(headers) == asked_wait({"Retry-After": moment} | headers) == 20
+    assert spent_wait(headers | {"Date": "Wed, 21 Oct 2015 08:00:00 GMT"}) == 0
