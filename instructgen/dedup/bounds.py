@@ -15,6 +15,8 @@ prefix      Sort each row's elements by one fixed order. If the first shared ele
 positional  The same holds in the other row at position j: m <= reach(n, j).
 signature   Hash each distinct token to one of 64 bits. A bit set in one signature alone stands for a token of that row
             alone, so at most m - overlap(m, n) bits of the one and n - overlap(m, n) of the other may be unmatched.
+spare       Both together: m + n - 2 overlap(m, n) <= (1 - p/q) (m + n). Weaker, but a sum of a number for each row,
+            `spare(m) + spare(n)`, so it is asked first.
 
 Prefix and positional filter are those of prefix-filtering set joins (Chaudhuri et al. 2006; Xiao et al. 2008,
 "Efficient similarity joins for near duplicate detection"), here for Dice on multisets as an upper bound of ROUGE-L.
@@ -32,6 +34,8 @@ LENGTH_BITS = 28
 """Rows of up to 2^28 - 1 tokens; then 2q (m + n) and all else here stays below 2^63."""
 LONGEST = (1 << LENGTH_BITS) - 1
 
+_SPARE_LENGTHS = 4096  # lengths that have a number of spare bits of their own
+_ROUNDING = 1e-6  # more than that of float32: a bound must not be too small
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: multiplying by it spreads neighbouring numbers (Knuth, 6.4)
 _WORD = (1 << 64) - 1
 Numbers = NDArray[np.int64]
@@ -47,6 +51,10 @@ class Bounds:
     def __init__(self, threshold: Fraction) -> None:
         exact = least_above(threshold, 2 * LONGEST)
         self.p, self.two_q = exact.numerator, 2 * exact.denominator
+        share = 1 - float(exact)
+        most = min(64 / share, _SPARE_LENGTHS) if share else 1
+        self._spare = (np.arange(int(most) + 2) * share * (1 + _ROUNDING)).astype(np.float32)
+        self._spare[-1] = 0 if not share else 64
 
     def overlap(self, m: Whole, n: Whole) -> Whole:
         """Return the least number of shared elements with which the threshold can be reached."""
@@ -63,6 +71,13 @@ class Bounds:
     def reach(self, m: Whole, position: Whole) -> Whole:
         """Return the greatest length of a partner whose first shared element stands at this position (from 0)."""
         return self.two_q * (m - position) // self.p - m
+
+    def spare(self, m: Numbers) -> NDArray[np.float32]:
+        """Return how many signature bits a row may add to those that stand in one of two signatures alone.
+
+        Long rows get 64, which excludes nothing.
+        """
+        return self._spare.take(m, mode="clip")
 
     def signatures_allow(
         self, m: Numbers, n: Numbers, left: NDArray[np.uint64], right: NDArray[np.uint64]

@@ -21,7 +21,7 @@ Signatures = NDArray[np.uint64]
 
 
 _TAIL = 1024  # rows that wait unsorted: looking through them takes as long as one search of the sorted ones
-_CHUNK = 1 << 18  # postings looked at together: 10 MB of temporary arrays
+_CHUNK = 1 << 17  # postings looked at together: 5 MB of temporary arrays
 
 
 class Postings(NamedTuple):
@@ -84,28 +84,43 @@ def candidates(
     `earlier` asks for pairs with other < row only. Returns `None` as soon as there are more than `most`.
     """
     m = query.key & LONGEST
-    element = query.key - m
-    first = np.searchsorted(index.key, element | bounds.shortest(m))
-    after = np.searchsorted(index.key, element | query.reach, side="right")
-    ends = np.concatenate([[0], np.cumsum(np.maximum(after - first, 0))])
-    parts, count, start = [], 0, 0
-    while start < len(m):
+    first = np.searchsorted(index.key, query.key - m + bounds.shortest(m))
+    counts = np.searchsorted(index.key, query.key - m + query.reach, side="right") - first
+    asked = np.flatnonzero(counts > 0)
+    query, first, counts = query.where(asked), first.take(asked), counts.take(asked)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    parts, found, start = [np.empty(0, np.int64)], 0, 0
+    while start < len(asked):
         stop = max(start + 1, int(np.searchsorted(ends, ends[start] + _CHUNK, side="right")) - 1)
-        asked = np.repeat(np.arange(start, stop), np.diff(ends[start : stop + 1]))
-        posting = np.arange(ends[start], ends[stop]) + (first - ends[:-1])[asked]
-        near = np.flatnonzero(index.reach[posting] >= m[asked])
-        asked, posting = asked[near], posting[near]
-        n = index.key[posting] & LONGEST
-        possible = bounds.signatures_allow(m[asked], n, query.signature[asked], index.signature[posting])
-        row, other = query.row[asked], index.row[posting]
-        if earlier:
-            possible &= other < row
-        parts.append((row[possible].astype(np.int64) << ROW_BITS) | other[possible])
-        count += len(parts[-1])
-        if most is not None and count > most:
+        within = slice(start, stop)
+        parts.append(_possible(index, query.where(within), first[within], counts[within], bounds, earlier=earlier))
+        found += len(parts[-1])
+        if most is not None and found > most:
             return None
         start = stop
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    return np.unique(np.concatenate(parts))
+
+
+def _possible(
+    index: Postings, query: Postings, first: Numbers, counts: Numbers, bounds: Bounds, *, earlier: bool
+) -> Numbers:
+    """Return the possible pairs of each posting of the query with those of the index from `first`, `counts` many.
+
+    The cheapest questions come first, since each has fewer left to ask about. (`take` at the places of what is true
+    takes a fifth of the time of a mask.)
+    """
+    m = query.key & LONGEST
+    posting = np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+    left = np.flatnonzero(index.reach.take(posting) >= np.repeat(m.astype(np.int32), counts))
+    posting, asked = posting.take(left), np.repeat(np.arange(len(m)), counts).take(left)
+    mine, theirs, n = query.signature.take(asked), index.signature.take(posting), index.key.take(posting) & LONGEST
+    left = np.flatnonzero(np.bitwise_count(mine ^ theirs) <= bounds.spare(m).take(asked) + bounds.spare(n))
+    posting, asked = posting.take(left), asked.take(left)
+    row, other = query.row.take(asked).astype(np.int64), index.row.take(posting)
+    possible = bounds.signatures_allow(m.take(asked), n.take(left), mine.take(left), theirs.take(left))
+    if earlier:
+        possible &= other < row
+    return ((row << ROW_BITS) | other)[possible]
 
 
 class Tail:

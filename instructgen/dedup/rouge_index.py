@@ -14,7 +14,7 @@ Single new rows wait in a short unsorted *tail*, looked through as a whole, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
@@ -88,7 +88,7 @@ class RougeIndex(GreedyIndex[_Encoded]):
         index._items += batch.items
         return index
 
-    def _encoded(self, tokens: Sequence[list[str]]) -> _Encoded:
+    def _encoded(self, tokens: Iterable[list[str]]) -> _Encoded:
         self._settle()
         rows = self._vocabulary.learn(tokens)
         return _Encoded(rows.texts, prefixes(rows, self._bounds, first=0))
@@ -107,7 +107,7 @@ class RougeIndex(GreedyIndex[_Encoded]):
         return self._sorted[3]
 
     def _learn(self, texts: Sequence[str]) -> _Encoded:
-        return self._encoded([self._tokens(text) for text in texts])
+        return self._encoded(map(self._tokens, texts))
 
     def _against(self, batch: _Encoded, start: int, stop: int, most: int | None) -> Numbers | None:
         return candidates(self._postings, self._block(batch, start, stop), self._bounds, most)

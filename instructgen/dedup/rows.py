@@ -10,7 +10,7 @@ ranks             sorted places of the elements in one fixed order; a large rank
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -64,15 +64,18 @@ class Vocabulary:
     """Gives tokens their numbers and elements their ranks, in the order of being seen; none ever changes."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str | tuple[int, int], int] = {}  # token, or (token number, count so far), -> element
+        self._numbers = _Numbers()  # token, or (token number, count so far), -> element
         self._ranks = np.empty(1024, np.int64)  # element -> rank; grows by doubling
 
     def __len__(self) -> int:
         """Return the number of distinct elements."""
         return len(self._numbers)
 
-    def learn(self, rows: Sequence[list[str]]) -> Rows:
-        """Encode rows; elements new in this call are ranked among themselves by how rare they are in it."""
+    def learn(self, rows: Iterable[list[str]]) -> Rows:
+        """Encode rows; elements new in this call are ranked among themselves by how rare they are in it.
+
+        Rows that are made on the way, by a generator, are not held: that takes a third of the time of a list of lists.
+        """
         known = len(self._numbers)
         tokens, offsets = self._number(rows)
         elements = self._elements(tokens, offsets)
@@ -116,17 +119,13 @@ class Vocabulary:
         ranks.sort(reverse=True)
         return Row(_text(sequence), np.array(ranks, np.int64), bounds.signature(sequence), len(sequence))
 
-    def _number(self, rows: Sequence[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        numbers, flat = self._numbers, list[int]()
-        get, append = numbers.get, flat.append
+    def _number(self, rows: Iterable[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        flat, ends = list[int](), [0]
+        number = self._numbers.__getitem__
         for row in rows:
-            for token in row:
-                number = get(token)
-                if number is None:
-                    number = numbers[token] = len(numbers)
-                append(number)
-        offsets = np.fromiter(accumulate(map(len, rows), initial=0), np.int64, len(rows) + 1)
-        return np.array(flat, np.int64), offsets
+            flat += map(number, row)
+            ends.append(len(flat))
+        return np.array(flat, np.int64), np.array(ends, np.int64)
 
     def _elements(self, tokens: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return each row's elements, in no particular order within the row."""
@@ -137,11 +136,8 @@ class Vocabulary:
         count = at - np.maximum.accumulate(np.where(first, at, 0))  # how often it stood before in its row
         elements = pairs & _LOW
         repeated = np.flatnonzero(count)
-        numbers = self._numbers
-        elements[repeated] = [
-            numbers.setdefault(pair, len(numbers))
-            for pair in zip(elements[repeated].tolist(), count[repeated].tolist(), strict=True)
-        ]
+        pairs_of_numbers = zip(elements[repeated].tolist(), count[repeated].tolist(), strict=True)
+        elements[repeated] = list(map(self._numbers.__getitem__, pairs_of_numbers))
         return elements
 
     def _rank_new(self, known: int, elements: NDArray[np.int64]) -> None:
@@ -151,6 +147,14 @@ class Vocabulary:
             self._ranks = np.resize(self._ranks, max(size, 2 * len(self._ranks)))
         frequency = np.bincount(elements[elements >= known] - known, minlength=size - known)
         self._ranks[known + np.argsort(-frequency, kind="stable")] = np.arange(known, size)
+
+
+class _Numbers(dict[str | tuple[int, int], int]):
+    """Gives the next number to whatever is looked up for the first time."""
+
+    def __missing__(self, key: str | tuple[int, int]) -> int:
+        number = self[key] = len(self)
+        return number
 
 
 class _Passing(dict[str | tuple[int, int], int]):
