@@ -5,8 +5,9 @@
     tokenizer("characters")("Ab 1")            -> ["a", "b", "1"]
 
 `reference` gives the tokens of the `rouge_score` package without stemmer: runs of a-z and 0-9 of the lower-cased
-text. Everything else is invisible to it: a Chinese sentence has no tokens and scores 0 against itself. `auto` avoids
-that: a text whose letters are at least half ASCII is read as the reference reads it, any other as words.
+text. Everything else is invisible to it: a Chinese sentence has no tokens and scores 0 against itself, and "Translate:
+你好" is the same as "Translate: 再见". `words` gives the reference's tokens for a text in ASCII and sees the letters of
+all others; `auto`, the default everywhere, is `words`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Tokenizer = Callable[[str], list[str]]
 TokenizerName = Literal["auto", "reference", "words", "characters"]
 
 _KEPT = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_ASCII = frozenset(map(chr, range(128)))
 _SPACE_BUT_KEPT = bytes(c if c in _KEPT else 32 for c in range(256))
 _BLOCKS_WITH_MARKS = ((0x300, 0x3400), (0xA000, 0xAC00), (0xFB00, 0xFE30), (0x10000, 0x12000), (0x16000, 0x1F000))
 """The others hold Han, Hangul and private characters; marks beyond are variation selectors, which change no word."""
@@ -44,9 +46,8 @@ def reference(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Return Unicode words, lower-cased (NFKC); in scripts without spaces each character is a word."""
-    if text.isascii():
-        return reference(text)
-    return _word_pattern().findall(unicodedata.normalize("NFKC", text).lower())
+    plain = _plain(text)
+    return reference(plain) if plain.isascii() else _word_pattern().findall(plain)
 
 
 def spaced_words(text: str) -> bytes:
@@ -54,9 +55,21 @@ def spaced_words(text: str) -> bytes:
 
     Example: spaced_words("Sort: this!").split() -> [b"sort", b"this"]
     """
+    plain = _plain(text)
+    if plain.isascii():
+        return plain.lower().encode("ascii").translate(_SPACE_BUT_KEPT)
+    return " ".join(_word_pattern().findall(plain)).encode("utf-8", "replace")
+
+
+def _plain(text: str) -> str:
+    """Return NFKC lower case; ASCII alone where nothing else is part of a word, such as in “quotes” and dashes."""
     if text.isascii():
-        return text.lower().encode("ascii").translate(_SPACE_BUT_KEPT)
-    return " ".join(words(text)).encode("utf-8", "replace")
+        return text
+    plain = unicodedata.normalize("NFKC", text).lower()
+    others = set(plain).difference(_ASCII)
+    if any(other.isalnum() or unicodedata.category(other).startswith("M") for other in others):
+        return plain
+    return plain.encode("ascii", "replace").decode("ascii")
 
 
 def characters(text: str) -> list[str]:
@@ -64,18 +77,9 @@ def characters(text: str) -> list[str]:
     return _character_pattern().findall(unicodedata.normalize("NFKC", text).lower())
 
 
-def auto(text: str) -> list[str]:
-    """Read a text as the reference does if at least half of its letters are ASCII, else as words."""
-    if text.isascii():
-        return reference(text)
-    letters = sum(map(str.isalpha, text))
-    ascii_letters = sum(map(str.isalpha, text.encode("ascii", "ignore").decode("ascii")))
-    return reference(text) if 2 * ascii_letters >= letters else words(text)
-
-
 def tokenizer(name: TokenizerName) -> Tokenizer:
     """Return the tokeniser of that name."""
-    return {"auto": auto, "reference": reference, "words": words, "characters": characters}[name]
+    return {"auto": words, "reference": reference, "words": words, "characters": characters}[name]
 
 
 @cache

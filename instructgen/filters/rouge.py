@@ -33,8 +33,8 @@ class Rouge(Duplicates):
     )
     tokenizer: TokenizerName = Field(
         default="auto",
-        description="reference: runs of a-z0-9; words: Unicode words, single characters in scripts without spaces; "
-        "characters; auto: reference for texts whose letters are at least half ASCII, else words",
+        description="reference: runs of a-z0-9 and nothing else; words: the same for texts in ASCII, Unicode words for "
+        "others, single characters in scripts without spaces; characters; auto: words",
     )
 
     def new_index(self, tools: Tools) -> RougeIndex:

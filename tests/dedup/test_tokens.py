@@ -1,11 +1,13 @@
 """Tokens: equal to the reference where that is asked, and of use in every script."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.tokenize import tokenize
 
-from instructgen.dedup.tokens import auto, characters, reference, tokenizer, words
+from instructgen.dedup.tokens import _word_pattern, characters, reference, spaced_words, tokenizer, words
 
 
 @given(st.text() | st.text("aZ9 -_'éİKß\n\t。你"))
@@ -41,15 +43,25 @@ def test_characters_keep_their_marks_and_drop_spaces_and_punctuation():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Translate 你好", ["translate"]),
-        ("说 hi 你好吗", ["说", "hi", "你", "好", "吗"]),
-        ("éa", ["a"]),
+        ("Translate 你好", ["translate", "你", "好"]),
+        ("Café olé", ["café", "olé"]),
         ("2 + 2 = 4", ["2", "2", "4"]),
+        ("สวัสดีครับ", ["ส", "วั", "ส", "ดี", "ค", "รั", "บ"]),
+        ("Say 👩‍👩‍👧 “hi”…", ["say", "hi"]),
     ],
 )
-def test_auto_reads_as_the_reference_from_half_ascii_letters_on(text, expected):
-    """At least half ASCII letters: the reference's tokens; fewer: words."""
-    assert auto(text) == expected
+def test_auto_sees_the_letters_of_every_script(text, expected):
+    """A text in ASCII gives the reference's tokens; of any other no letter is overlooked."""
+    assert tokenizer("auto")(text) == expected
+
+
+@given(st.text("aB1 _-“…½²İK你กก็é\u0301😀\u200d\ufe0f"))
+def test_words_of_texts_with_little_beyond_ascii(text):
+    """The short way for texts whose other characters are in no word gives what the pattern gives."""
+    expected = _word_pattern().findall(unicodedata.normalize("NFKC", text).lower())
+
+    assert words(text) == expected
+    assert spaced_words(text).split() == [word.encode() for word in expected]
 
 
 @given(st.sampled_from(["auto", "reference", "words", "characters"]), st.text())
