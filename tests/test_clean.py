@@ -318,7 +318,11 @@ def test_decontaminate_drops_benchmark_rows(tmp_path):
 
         assert lines(folder / "kept.jsonl") == rows[:1]
         assert slot.lines[1]["rejected"]["reason"] == "benchmark_text"
-        assert slot.lines[1]["rejected"]["evidence"]["item"] == "1.question"
+        assert slot.lines[1]["rejected"]["evidence"]["item"] == {".jsonl": "1.question", ".npz": "1"}[against.suffix]
+        assert ("saved index" in result.stderr) == (against.suffix == ".npz")
+    refused = cli("decontaminate", data, "--against", tmp_path / "bench.npz", "--into", tmp_path / "o", "--long", "9")
+    assert refused.exit_code == 1
+    assert "long is 9, but this index was made with 13" in refused.stderr
 
 
 def test_a_benchmark_that_is_not_what_it_says(tmp_path):

@@ -11,6 +11,7 @@ from instructgen.cli.shown import say, shown_errors
 
 
 def decontaminate(
+    context: typer.Context,
     source: Annotated[
         str | None, typer.Argument(metavar="[IN]", help="A run, a dataset, or -; not needed to save an index alone.")
     ] = None,
@@ -29,6 +30,9 @@ def decontaminate(
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the benchmarks' index (.npz): hashes of runs, no text.")
     ] = None,
+    item_names: Annotated[
+        bool, typer.Option("--item-names", help="With --save: keep the names of fields beside the rows' numbers.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -37,19 +41,28 @@ def decontaminate(
         raise typer.BadParameter("give IN, --against and --into, or --against and --save")
     with shown_errors():
         from instructgen.cli.clean import cleaned, tell
+        from instructgen.filters.decontaminate import SAVED
         from instructgen.recipe import build
 
         options = {"long": long, "short": short, "share": share, "least": least, "rouge": rouge or None}
-        check = build("filters", {"kind": "decontaminate", "against": against, **options}, "decontaminate")
+        given = {name: value for name, value in options.items() if _is_given(context, name)}
+        check = build("filters", {"kind": "decontaminate", "against": against, **given}, "decontaminate")
         if save:
-            _save(check, save)
+            _save(check, save, item_names=item_names)
         if source and into:
+            for path in [path for path in against if path.endswith(SAVED)]:
+                say(f"{path}: a saved index: its own run lengths are used, and nothing is compared by ROUGE-L")
             done = cleaned(source, shape, [check], into, {"against": against}, overwrite=overwrite)
             tell(done, as_json=as_json)
             say(f"Kept rows: {into / 'kept.jsonl'}")
 
 
-def _save(check: object, path: Path) -> None:
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Tell whether an option stands on the command line: defaults leave to a saved index what it was made with."""
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+
+
+def _save(check: object, path: Path, *, item_names: bool) -> None:
     from instructgen.errors import ExportError
     from instructgen.files import whole_file
     from instructgen.filters.decontaminate import SAVED, Decontaminate
@@ -63,6 +76,7 @@ def _save(check: object, path: Path) -> None:
     if len(ready.indexes) != 1:
         raise ExportError(f"{path}: --save makes one index of benchmark files; leave saved indexes out of --against")
     with whole_file(path) as file:
-        file.write(ready.indexes[0].dump())
+        file.write(ready.indexes[0].dump(item_names=item_names))
     counts = ", ".join(f"{name} {count:,}" for name, count in ready.indexes[0].benchmarks.items())
-    say(f"{path}: hashed runs of {len(ready.indexes[0]):,} texts ({counts})")
+    say(f"{path}: hashed runs of {len(ready.indexes[0]):,} different texts ({counts})")
+    say(f"In clear it holds these names and the rows' numbers{' and field names' if item_names else ''}, no text")

@@ -9,9 +9,12 @@ Words are compared as hashes, so that an index can be saved and shipped without 
 hashes of runs of words alone, which tell nothing about a text that one does not have. The last way needs the order of
 single words and is not in a saved index.
 
-A run that more than ten texts of a benchmark share is its phrasing ("Choose the correct answer to the following
-question") and says nothing; GPT-3's rule leaves those out as well. (Brown et al. 2020, appendix C; Chowdhery et al.
-2022, section 8.)
+A run that more than ten different texts share is phrasing ("Choose the correct answer to the following question") and
+says nothing by itself; GPT-3's rule leaves those out as well. A text that stands in many rows of a benchmark, such as
+the passage that its questions are about, counts once. In many different texts a passage may be part of each prompt:
+so a stretch of 50 words or more is evidence however many share it, the length from which verbatim repeats are cut out
+of training data. (Brown et al. 2020, appendix C; Chowdhery et al. 2022, section 8; Lee et al. 2022, "Deduplicating
+training data makes language models better", section 4.)
 """
 
 from __future__ import annotations
@@ -33,8 +36,11 @@ Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that powers of it never vanish modulo 2^64
-_PHRASING = 10  # texts that may share a run before it counts as the benchmark's phrasing
-_FORMAT = 1
+_WORD = (1 << 64) - 1
+_PHRASING = 10  # different texts that may share a run before it counts as phrasing
+_PASSAGE = 50  # words in a row that are no phrasing
+_CACHED = 1_000_000  # hashes of words held at a time: 100 MB
+_FORMAT = 2
 
 
 class Match(NamedTuple):
@@ -44,7 +50,7 @@ class Match(NamedTuple):
     """`whole`, `grams` or `rouge`."""
     benchmark: str
     item: str
-    """Which text of the benchmark: row number, then the field's name."""
+    """Which text of the benchmark: row number, then the field's name; of equal texts the first."""
     score: float
     """Share of the benchmark text that was found, 0..1; F1 for `rouge`."""
     start: int
@@ -80,21 +86,25 @@ class ContaminationIndex:
         self._hash_of: dict[str, int] = {}
         self._texts: list[tuple[str, str]] = []  # benchmark, item
         self._lengths: list[int] = []
+        self._known: dict[int, int] = {}  # hash of a whole text -> its number
+        self._counts: dict[str, int] = {}
         self._new: dict[str, list[tuple[int, Hashes]]] = {"long": [], "short": [], "head": [], "whole": []}
         self._grams: dict[str, _Grams] = {}
         self._short_counts = np.empty(0, np.int64)
 
     def __len__(self) -> int:
-        """Return the number of benchmark texts."""
+        """Return the number of different benchmark texts."""
         return len(self._texts)
 
     @property
     def benchmarks(self) -> dict[str, int]:
-        """Benchmark -> texts of it."""
-        counts: dict[str, int] = {}
-        for benchmark, _ in self._texts:
-            counts[benchmark] = counts.get(benchmark, 0) + 1
-        return counts
+        """Benchmark -> texts of it that were taken in, equal ones included."""
+        return dict(self._counts)
+
+    @property
+    def options(self) -> dict[str, int | float]:
+        """What the hashes were made with: long, short, share, least."""
+        return {"long": self.long, "short": self.short, "share": self.share, "least": self.least}
 
     @property
     def has_rouge(self) -> bool:
@@ -106,13 +116,18 @@ class ContaminationIndex:
         tokens = words(text)
         if len(tokens) < self.least:
             return False
+        self._counts[benchmark] = self._counts.get(benchmark, 0) + 1
         hashes, number = self._hashes(tokens), len(self._texts)
+        whole = _runs(hashes, len(hashes))
+        if int(whole[0]) in self._known:
+            return True
+        self._known[int(whole[0])] = number
         self._texts.append((benchmark, item))
         self._lengths.append(len(tokens))
         self._new["long"].append((number, np.unique(_runs(hashes, self.long))))
         self._new["short"].append((number, np.unique(_runs(hashes, self.short))))
         self._new["head"].append((number, _runs(hashes, min(self.least, len(hashes)))[:1]))
-        self._new["whole"].append((number, _runs(hashes, len(hashes))))
+        self._new["whole"].append((number, whole))
         if self._rouge is not None:
             self._rouge.add(text)
         self._grams = {}
@@ -130,12 +145,16 @@ class ContaminationIndex:
                 return self._match("rouge", near.entry, near.score, 0, len(tokens))
         return best
 
-    def dump(self) -> bytes:
-        """Return the index as a zip of arrays: hashes of runs of words and the items' names, no text."""
-        about = {
-            "format": _FORMAT, "long": self.long, "short": self.short, "share": self.share, "least": self.least,
-            "texts": self._texts,
-        }  # fmt: skip
+    def dump(self, *, item_names: bool = False) -> bytes:
+        """Return the index as a zip of arrays: hashes of runs of words, the benchmarks' names, and of each item's name
+        the row number. `item_names` keeps whole names, such as `1.question`: fields may be named by the text itself.
+        """
+        texts = (
+            self._texts
+            if item_names
+            else [(benchmark, _row_of(item) or f"text {n}") for n, (benchmark, item) in enumerate(self._texts, 1)]
+        )
+        about = {"format": _FORMAT, **self.options, "texts": texts, "counts": self._counts}
         arrays = {"about": np.frombuffer(orjson.dumps(about), np.uint8), "lengths": np.array(self._lengths, np.int64)}
         for way in self._new:
             arrays[f"{way}_hashes"], arrays[f"{way}_text"] = self._sorted(way)
@@ -151,7 +170,10 @@ class ContaminationIndex:
                 about = orjson.loads(arrays["about"].tobytes())
                 index = cls(about["long"], about["short"], about["share"], about["least"], rouge=None)
                 index._texts = [(str(benchmark), str(item)) for benchmark, item in about["texts"]]
+                index._counts = {str(name): int(count) for name, count in about["counts"].items()}
                 index._lengths = arrays["lengths"].tolist()
+                wholes = arrays["whole_hashes"].tolist(), arrays["whole_text"].tolist()
+                index._known = dict(zip(*wholes, strict=True))
                 for way in index._new:
                     grams = _Grams(arrays[f"{way}_hashes"], arrays[f"{way}_text"])
                     index._grams[way] = grams
@@ -161,12 +183,14 @@ class ContaminationIndex:
                         (number, grams.hashes[order][bounds[number] : bounds[number + 1]])
                         for number in range(len(index._texts))
                     ]
-        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        except (KeyError, AttributeError, TypeError, ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise ValueError(f"not a saved contamination index ({type(error).__name__})") from error
         return index
 
     def _hashes(self, tokens: list[str]) -> Hashes:
         known = self._hash_of
+        if len(known) > _CACHED:
+            known.clear()
         for token in tokens:
             if token not in known:
                 known[token] = int.from_bytes(blake2b(token.encode("utf-8", "replace"), digest_size=8).digest(), "big")
@@ -182,45 +206,71 @@ class ContaminationIndex:
         return self._grams[way]
 
     def _found(self, way: str, runs: Hashes) -> tuple[Numbers, Numbers]:
-        """Return (place in the text, benchmark text) of each run that is known, phrasing left out."""
-        known = self._sorted(way)
-        first, after = np.searchsorted(known.hashes, runs), np.searchsorted(known.hashes, runs, side="right")
-        counts = after - first
-        if way in ("long", "short"):
-            counts[counts > _PHRASING] = 0
-        place = np.repeat(np.arange(len(runs)), counts)
+        """Return, for each run, its place among the known ones and how many texts have it."""
+        known = self._sorted(way).hashes
+        first = np.searchsorted(known, runs)
+        return first, np.searchsorted(known, runs, side="right") - first
+
+    def _texts_of(self, way: str, first: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
+        """Return (place in the text, benchmark text) of the first `counts` texts of each run."""
+        place = np.repeat(np.arange(len(counts)), counts)
         inside = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return place, known.text[first[place] + inside]
+        return place, self._sorted(way).text[first[place] + inside]
 
     def _matches(self, hashes: Hashes) -> Iterator[Match]:
-        for number, place in self._wholes(hashes):
-            yield self._match("whole", number, 1.0, place, place + self._lengths[number])
-        places, texts = self._found("long", _runs(hashes, self.long))
+        yield from self._wholes(hashes)
+        runs = _runs(hashes, self.long)
+        first, counts = self._found("long", runs)
+        places, texts = self._texts_of("long", first, np.where(counts > _PHRASING, 0, counts))
         for number in np.unique(texts).tolist():
             start, end = _first_stretch(places[texts == number], self.long)
             yield self._match("grams", number, (end - start) / self._lengths[number], start, end)
+        yield from self._passages(runs, first, counts)
         runs = _runs(hashes, self.short)
-        places, texts = self._found("short", runs)
+        first, counts = self._found("short", runs)
+        _, texts = self._texts_of("short", first, np.where(counts > _PHRASING, 0, counts))
         for number in np.unique(texts).tolist():
-            mine = places[texts == number]
+            mine = np.flatnonzero(np.isin(runs, self._new["short"][number][1]))  # its phrasing counts as well
             score = len(np.unique(runs[mine])) / len(self._new["short"][number][1])
             if score >= self.share:
                 start, end = _first_stretch(mine, self.short)
                 yield self._match("grams", number, score, start, end)
 
+    def _passages(self, runs: Hashes, first: Numbers, counts: Numbers) -> Iterator[Match]:
+        """Yield the texts of which a passage stands here that more of them have than may share a phrase.
+
+        A passage covers `stride` places in a row, so one of those that `stride` divides.
+        """
+        stride = max(1, _PASSAGE - self.long + 1)
+        known = np.flatnonzero(counts > 0)
+        if not (counts > _PHRASING).any() or np.diff(_first_stretch(known, self.long, apart=1))[0] < _PASSAGE:
+            return
+        asked = np.where(np.arange(len(counts)) % stride == 0, np.minimum(counts, _PHRASING), 0)
+        for number in np.unique(self._texts_of("long", first, asked)[1]).tolist():
+            mine = np.flatnonzero(np.isin(runs, self._new["long"][number][1]))
+            start, end = _first_stretch(mine, self.long, apart=1)
+            if end - start >= _PASSAGE:
+                yield self._match("grams", number, (end - start) / self._lengths[number], start, end)
+
     def _match(self, way: str, number: int, score: float, start: int, end: int) -> Match:
         benchmark, item = self._texts[number]
         return Match(way, benchmark, item, score, start, end)
 
-    def _wholes(self, hashes: Hashes) -> Iterator[tuple[int, int]]:
-        """Yield (benchmark text, place) of those that stand here as a whole: their first words, then all."""
-        places, texts = self._found("head", _runs(hashes, self.least))
-        for place, number in zip(places.tolist(), texts.tolist(), strict=True):
-            length = self._lengths[number]
-            if place + length <= len(hashes):
-                whole = _runs(hashes[place : place + length], length)
-                if whole[0] == self._new["whole"][number][1][0]:
-                    yield number, place
+    def _wholes(self, hashes: Hashes) -> Iterator[Match]:
+        """Yield those that stand here as a whole: their first words, then all."""
+        places, texts = self._texts_of("head", *self._found("head", _runs(hashes, self.least)))
+        for place in np.unique(places).tolist():
+            lengths = {self._lengths[number] for number in texts[places == place].tolist()}
+            joined = 0
+            for length, word in enumerate(hashes[place : place + max(lengths)].tolist(), 1):
+                joined = (joined * int(_BASE) + word) & _WORD
+                if length in lengths and joined in self._known:
+                    yield self._match("whole", self._known[joined], 1.0, place, place + length)
+
+
+def _row_of(item: str) -> str:
+    row = item.partition(".")[0]
+    return row if row.isdecimal() else ""
 
 
 def _runs(hashes: Hashes, size: int) -> Hashes:
@@ -234,12 +284,13 @@ def _runs(hashes: Hashes, size: int) -> Hashes:
     return joined
 
 
-def _first_stretch(places: Numbers, size: int) -> tuple[int, int]:
+def _first_stretch(places: Numbers, size: int, apart: int | None = None) -> tuple[int, int]:
     """Return the words covered by the longest stretch of runs that overlap or touch; the first of equals.
 
+    `apart` is how far the next run may begin: 1 asks for a stretch without a gap.
     Example: places 4, 5, 6 and size 8 -> (4, 14)
     """
-    breaks = np.flatnonzero(np.diff(places) > size)
+    breaks = np.flatnonzero(np.diff(places) > (apart or size))
     starts, ends = places[np.concatenate([[0], breaks + 1])], places[np.concatenate([breaks, [len(places) - 1]])] + size
     longest = int(np.argmax(ends - starts))
     return int(starts[longest]), int(ends[longest])

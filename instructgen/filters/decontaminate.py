@@ -22,7 +22,8 @@ class Decontaminate(Filter):
     """Reject a sample in which a benchmark's text stands, wholly or in good part.
 
     Every turn is looked at, and every text of the benchmark's rows with at least `least` words: questions, contexts,
-    options, solutions. Texts are compared word by word; case and punctuation do not count.
+    options, solutions. Texts are compared word by word; case and punctuation do not count. A saved index brings the
+    `long`, `short` and `least` that it was made with, and is not compared by ROUGE-L.
 
     Example: against mt_bench, "Compose an engaging travel blog post about a recent trip to Hawaii, ..."
              -> benchmark_text (benchmark="mt_bench_question", item="1.turns.0", score=1.0, span="compose an ...")
@@ -55,7 +56,7 @@ class Decontaminate(Filter):
         saved = []
         for path in self.against:
             if path.endswith(SAVED):
-                saved.append(_load(path, tools))
+                saved.append(self._as_asked(path, _load(path, tools)))
             else:
                 _add_file(built, path, tools)
         ready._indexes = (*([built] if len(built) else []), *saved)
@@ -67,6 +68,25 @@ class Decontaminate(Filter):
             return ContaminationIndex(self.long, self.short, self.share, self.least, self.rouge)
         except ValueError as error:
             raise DataError(f"decontaminate: {error}") from error
+
+    def _as_asked(self, path: str, index: ContaminationIndex) -> ContaminationIndex:
+        """Return a saved index that searches as the options say. Raises: DataError where it cannot."""
+        given = self.model_fields_set
+        if "rouge" in given and self.rouge is not None:
+            raise DataError(
+                f"{path}: rouge is {self.rouge}, but a saved index holds no text to compare by ROUGE-L; "
+                "leave rouge out, or give the benchmark file"
+            )
+        made_with = index.options
+        for name in ("long", "short", "least"):
+            if name in given and getattr(self, name) != made_with[name]:
+                raise DataError(
+                    f"{path}: {name} is {getattr(self, name)}, but this index was made with {made_with[name]}; "
+                    f"leave {name} out, or save the index anew with it"
+                )
+        if "share" in given:
+            index.share = self.share
+        return index
 
     def looks_at(self) -> frozenset[str]:
         """Return what it reads: all turns."""

@@ -85,17 +85,79 @@ def found_span(made, text):
 def test_a_saved_index_finds_the_same_without_the_text():
     """Hashes of runs are enough for all but ROUGE-L; the benchmark's words are not in the file."""
     made = index(rouge=None)
-    data = made.dump()
+    data = made.dump(item_names=True)
     again = ContaminationIndex.load(data)
 
     for text in (HAWAII, f"x {HAWAII}", " ".join(WORDS[:13]), " ".join(WORDS[:12]), "something else"):
         assert again.find(text) == made.find(text)
-    assert again.dump() == data
+    assert again.dump(item_names=True) == data
     assert not again.has_rouge
     assert b"hawaii" not in data.lower()
     assert again.benchmarks == {"bench": 2}
     assert again.add("bench", "3", "One more question of this benchmark here.")
     assert again.find("one more question of this benchmark here").item == "3"
+
+
+def test_a_saved_index_names_rows_alone_unless_asked():
+    """A field may be named by the text itself: of an item's name only the row's number is in the file."""
+    made = ContaminationIndex(rouge=None)
+    made.add("bench", f"7.{HAWAII}.answer", HAWAII)
+    made.add("bench", "no number", f"another {HAWAII}")
+    again = ContaminationIndex.load(made.dump())
+
+    assert (again.find(HAWAII).item, again.find(f"another {HAWAII}").item) == ("7", "text 2")
+    assert ContaminationIndex.load(made.dump(item_names=True)).find(HAWAII).item == f"7.{HAWAII}.answer"
+
+
+PASSAGE = " ".join(f"p{place}" for place in range(60))
+
+
+@pytest.mark.parametrize("copies", [1, 11, 50, 400])
+def test_a_text_in_many_rows_of_a_benchmark_is_no_phrasing(copies):
+    """A passage that stands beside each of its questions counts once; equal texts are found under the first name."""
+    made = ContaminationIndex(rouge=None)
+    for row in range(copies):
+        assert made.add("squad", f"{row}.context", HAWAII)
+        made.add("squad", f"{row}.question", f"What is the name of place number {row} in this text?")
+
+    for text in (HAWAII, f"Read: {HAWAII}", " ".join(WORDS[2:17]), f"{' '.join(WORDS[:14])} and so on"):
+        assert made.find(text).item == "0.context"
+    assert made.benchmarks == {"squad": 2 * copies}
+    assert ContaminationIndex.load(made.dump()).benchmarks == made.benchmarks
+
+
+@pytest.mark.parametrize("copies", [2, 11, 50])
+def test_a_long_passage_within_many_different_texts_is_evidence(copies):
+    """Fifty words in a row are no phrasing, however many prompts hold them; twenty are."""
+    made = ContaminationIndex(rouge=None)
+    for row in range(copies):
+        made.add("race", str(row), f"{PASSAGE} now what does word q{row} mean in this place x{row} y{row}")
+
+    assert made.find(PASSAGE).item == "0"
+    assert made.find(f"once upon a time {PASSAGE} the end").start == 4
+    assert (made.find(" ".join(PASSAGE.split()[:20])) is None) == (copies > 10)
+    assert made.find(f"{PASSAGE} now what does word q1 mean in this place x1 y1").item == "1"
+
+
+def test_phrasing_said_again_and_again_is_no_passage():
+    """Runs that do not follow one another word by word are not one stretch of fifty words."""
+    lead = "read the passage below and then choose the one correct answer to it"
+    made = ContaminationIndex(rouge=None)
+    for number in range(12):
+        made.add("bench", str(number), f"{lead} " + " ".join(f"n{number}w{place}" for place in range(20)))
+
+    assert made.find(" ".join(f"{lead} x{time}" for time in range(9))) is None
+
+
+def test_phrasing_counts_towards_the_share_of_short_runs():
+    """A text that is phrasing for the most part is found with a word changed in the rest; phrasing alone is not."""
+    lead = "in the following question you are to fill in the gap that is left"
+    made = ContaminationIndex(long=20, rouge=None)
+    for number in range(12):
+        made.add("bench", str(number), f"{lead} " + " ".join(f"n{number}w{place}" for place in range(6)))
+
+    assert made.find(f"{lead} n7w0 n7w1 n7w2 n7w3 other").item == "7"
+    assert made.find(f"{lead} and nothing else of it") is None
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])

@@ -57,11 +57,33 @@ def test_texts_of_nested_rows():
 def test_a_saved_index_stands_for_the_files(bench, tmp_path):
     """An index made once is used in place of the benchmark."""
     made = Decontaminate(against=(str(bench),), rouge=None).prepare(tools())
-    (tmp_path / "bench.npz").write_bytes(made.indexes[0].dump())
+    (tmp_path / "bench.npz").write_bytes(made.indexes[0].dump(item_names=True))
     ready = Decontaminate(against=(str(tmp_path / "bench.npz"),)).prepare(tools())
     sample = Sample.single(QUESTION, output="Aloha.")
 
     assert ready.check(sample) == made.check(sample) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"long": 10}, "long is 10, but this index was made with 13; leave long out"),
+        ({"short": 5}, "short is 5"),
+        ({"least": 3}, "least is 3"),
+        ({"rouge": 0.7}, "holds no text to compare by ROUGE-L"),
+        ({"long": 13, "short": 8, "least": 6, "rouge": None, "share": 0.9}, ""),
+    ],
+)
+def test_options_that_a_saved_index_cannot_follow_are_refused(bench, tmp_path, options, message):
+    """What it was made with counts; the share is asked at the search, so that may be chosen."""
+    saved = tmp_path / "bench.npz"
+    saved.write_bytes(Decontaminate(against=(str(bench),)).prepare(tools()).indexes[0].dump())
+    made = Decontaminate(against=(str(saved),), **options)
+    if message:
+        with pytest.raises(DataError, match=message):
+            made.prepare(tools())
+    else:
+        assert made.prepare(tools()).indexes[0].share == 0.9
 
 
 @pytest.mark.parametrize(
