@@ -45,6 +45,10 @@ class Index(Protocol):
         """Tell whether there is anything in the text that this index can compare."""
         ...
 
+    def sees_all(self, text: str) -> bool:
+        """Tell whether the text is compared as a whole, not by its first part alone."""
+        ...
+
 
 def ranked(found: list[Neighbour], k: int) -> list[Neighbour]:
     """Return the best `k`: highest score first, older entries first among equals."""

@@ -37,6 +37,10 @@ class ExactIndex:
         """Tell whether anything is left of the text."""
         return bool(self._normalised(text))
 
+    def sees_all(self, text: str) -> bool:
+        """Return True: texts of any length are compared as a whole."""
+        return True
+
     def add(self, text: str) -> int:
         """Take a text in; return its number."""
         self._put(self._key(text))

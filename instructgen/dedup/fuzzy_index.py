@@ -6,6 +6,7 @@ characters are too common for prefixes to help; instead each text has a signatur
 that the length bounds make the partners of a text one range, and a bit count rules out most of that range.
 
 What it costs grows with the square of the number of texts, at about a seventh of RapidFuzz's own `cdist` per pair.
+Of a text longer than 10,000 characters the first 10,000 are compared: a pair of megabytes would take seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from instructgen.dedup.greedy import ROW_BITS, GreedyIndex, Mask, Numbers, Score
 from instructgen.dedup.rouge_index import checked, common
 from instructgen.dedup.rows import Text
 
+LONGEST_COMPARED = 10_000
+"""Characters of a text that are compared: 1.6 million steps for a pair of this length."""
 _WORDS = 4  # 64-bit words in a signature
 _STRIP = 64  # texts of similar length that are held against the same range together
 
@@ -66,8 +69,12 @@ class FuzzyIndex(GreedyIndex[_Signed]):
         """Tell whether the text has anything but white space."""
         return bool(text.strip())
 
+    def sees_all(self, text: str) -> bool:
+        """Tell whether the text has at most 10,000 characters, after `folded`."""
+        return len(text) <= LONGEST_COMPARED // 18 or len(folded(text)) <= LONGEST_COMPARED  # NFKC: at most 18 for one
+
     def _signed(self, texts: Sequence[str]) -> _Signed:
-        plain = [folded(text) for text in texts]
+        plain = [folded(text)[:LONGEST_COMPARED] for text in texts]
         packed = np.frombuffer(b"".join(map(self._signature, plain)), np.uint64).reshape(-1, _WORDS)
         return _Signed(list[Text](plain), np.fromiter(map(len, plain), np.int64, len(plain)), packed)
 

@@ -120,7 +120,8 @@ def _possible(
     possible = bounds.signatures_allow(m.take(asked), n.take(left), mine.take(left), theirs.take(left))
     if earlier:
         possible &= other < row
-    return ((row << ROW_BITS) | other)[possible]
+    pairs: Numbers = (row << ROW_BITS) | other
+    return pairs[possible]
 
 
 class Tail:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from instructgen.dedup.rouge_index import RougeIndex, Tie
+from instructgen.dedup.rouge_index import LONGEST_COMPARED, RougeIndex, Tie
 from instructgen.dedup.tokens import TokenizerName
 from instructgen.filters import Tools
 from instructgen.filters.duplicates import Duplicates
@@ -37,6 +37,10 @@ class Rouge(Duplicates):
         "others, single characters in scripts without spaces; characters; auto: words",
     )
 
+    longest: int = Field(
+        default=LONGEST_COMPARED, ge=1, lt=1 << 16, description="tokens of a text that are compared, the first ones"
+    )
+
     def new_index(self, tools: Tools) -> RougeIndex:
         """Return an empty exact ROUGE-L index."""
-        return RougeIndex(self.threshold, self.tie, self.tokenizer)
+        return RougeIndex(self.threshold, self.tie, self.tokenizer, self.longest)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import LCSseq
 
 from instructgen.dedup.bounds import LONGEST, Bounds, bits, least_above, signature
+from instructgen.dedup.profiles import profile
 
 rows = st.lists(st.integers(0, 7), min_size=1, max_size=14)
 thresholds = st.fractions(Fraction(1, 50), 1, max_denominator=50)
@@ -88,6 +89,36 @@ def test_signatures_allow_every_pair_that_reaches_the_threshold(left, right, thr
     mine, theirs = (np.array([signature(row)], np.uint64) for row in (left, right))
 
     assert Bounds(threshold).signatures_allow(m, n, mine, theirs).all()
+
+
+@given(rows, rows, thresholds)
+def test_spare_bits_allow_every_pair_that_reaches_the_threshold(left, right, threshold):
+    """The sum of both rows' spare bits is no less than the bits that stand in one signature alone."""
+    if f1(left, right) < threshold:
+        return
+    spare = Bounds(threshold).spare(np.array([len(left), len(right)]))
+
+    assert (signature(left) ^ signature(right)).bit_count() <= spare.sum()
+
+
+@pytest.mark.parametrize("threshold", [Fraction(1), Fraction(7, 10), Fraction(1, 1000), Fraction(999_999, 10**6)])
+def test_spare_bits_are_the_share_of_a_row_that_need_not_be_common(threshold):
+    """(1 - t) m and no less, and 64 at most asked of rows beyond the table; identical rows at t = 1 spare nothing."""
+    lengths = np.array([1, 2, 10, 63, 64, 1000, 4095, 4096, 5000, LONGEST])
+    spare = Bounds(threshold).spare(lengths)
+
+    exact = [min(64, (1 - threshold) * int(m)) for m in lengths]
+    assert all(float(found) >= float(least) - 1e-9 for found, least in zip(spare, exact, strict=True))
+    assert spare[:3].tolist() == pytest.approx([float((1 - threshold) * m) for m in (1, 2, 10)], rel=1e-4)
+
+
+@given(rows, rows, thresholds)
+def test_profiles_allow_every_pair_that_reaches_the_threshold(left, right, threshold):
+    """The sum over classes of tokens is no less than the overlap that the threshold needs."""
+    shared = np.minimum(*(profile("".join(chr(token + 1) for token in row)) for row in (left, right))).sum()
+
+    if f1(left, right) >= threshold:
+        assert shared >= Bounds(threshold).overlap(len(left), len(right))
 
 
 def test_signatures_exclude_rows_with_nothing_in_common():

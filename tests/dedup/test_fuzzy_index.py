@@ -66,3 +66,14 @@ def test_real_instructions_equal_brute_force(data_dir):
 
     assert found == brute_force(stream, 0.85)
     assert any(found)
+
+
+def test_of_very_long_texts_the_first_characters_are_compared():
+    """A megabyte is one row, compared by its first 10,000 characters."""
+    long = "words " * 170_000
+    index = FuzzyIndex(0.9)
+
+    assert [len(near) for near in index.filter([long, long + "end", "words"])] == [0, 1, 0]
+    assert not index.sees_all(long)
+    assert index.sees_all("a" * 10_000)
+    assert not index.sees_all("\ufdfa" * 600)  # 18 characters each

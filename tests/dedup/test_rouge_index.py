@@ -212,12 +212,51 @@ def test_very_repetitive_streams_are_judged_in_halved_blocks(monkeypatch, repeat
     assert kept(expected) == [0, 400]
 
 
-def test_a_megabyte_of_text_is_one_row():
-    """Very long rows are compared like any other."""
+def test_of_very_long_texts_the_first_tokens_are_compared():
+    """A megabyte is compared by its first 4,096 words; `longest` says otherwise, within that every word counts."""
     long = "word " * 200_000
     index = RougeIndex(0.7)
 
-    assert index.filter([long, long + "end", "word"]) == [[], [Neighbour(0, 400_000 / 400_001)], []]
+    assert index.filter([long, long + "end", "word"]) == [[], [Neighbour(0, 1.0)], []]
+    assert not index.sees_all(long)
+    assert index.sees_all("word " * 4096)
+    whole = RougeIndex(0.7, longest=30_000)
+    assert whole.filter(["word " * 20_000, "word " * 20_000 + "end"]) == [[], [Neighbour(0, 40_000 / 40_001)]]
+    assert RougeIndex.load(whole.dump()).longest == 30_000
+    assert len(whole._items[0]) == 20_000
+
+
+@pytest.mark.parametrize("longest", [0, -1, 65_536])
+def test_a_length_out_of_range_is_refused(longest):
+    """Profiles count up to 65,535 tokens."""
+    with pytest.raises(ValueError, match="1 to 65,535"):
+        RougeIndex(0.7, longest=longest)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
+def test_long_rows_equal_brute_force(threshold):
+    """Rows of hundreds of words from one small vocabulary, and edited copies: where signatures say nothing."""
+    rng = random.Random(9)
+    stream = [" ".join(rng.choices([f"w{n}" for n in range(80)], range(80, 0, -1), k=180)) for _ in range(40)]
+    stream += [" ".join(word for word in row.split() if rng.random() > 0.2) for row in stream]
+    found = RougeIndex(threshold).filter(stream, 99)
+    close = close_pairs(stream, threshold)
+
+    assert kept(found) == greedy_kept(len(stream), close, threshold, "reject")
+    assert one_by_one(RougeIndex(threshold), stream, 99) == found
+    assert threshold > 0.8 or any(found)
+
+
+def test_profiles_leave_little_of_unlike_long_rows(monkeypatch):
+    """Of 4,950 pairs of rows of 600 words none has to be compared word by word."""
+    rng = random.Random(9)
+    stream = [" ".join(rng.choices([f"w{n}" for n in range(2000)], range(2000, 0, -1), k=600)) for _ in range(100)]
+    scored = []
+    monkeypatch.setattr(RougeIndex, "_scored", lambda self, left, right: scored.append(len(left)) or (
+        np.zeros(len(left)), np.zeros(len(left), bool)))  # fmt: skip
+    RougeIndex(0.7).filter(stream)
+
+    assert sum(scored) == 0
 
 
 @pytest.mark.full
