@@ -26,7 +26,7 @@ from instructgen.convert.write import Names
 from instructgen.decisions import DecisionLog
 from instructgen.errors import ExportError, RecipeError, suggestion
 from instructgen.files import claim, describe, dumps, whole_file
-from instructgen.filters import Filter, Verdict
+from instructgen.filters import Filter, Together, Verdict
 from instructgen.filters.defaults import DEFAULT_SET
 from instructgen.filters.shape import Shape
 from instructgen.formats import Format
@@ -67,7 +67,7 @@ class Row:
     rejections: list[Rejection] = field(default_factory=list)
     """Of pieces that could not become samples."""
     verdicts: list[tuple[str, Rejection] | None] = field(default_factory=list)
-    """Per sample: which filter rejected it, and why."""
+    """Per sample: which filter (its label) rejected it, and why."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     """Per sample: what filters noted, by filter."""
     changed: bool = False
@@ -117,17 +117,18 @@ class Screen:
             raise RecipeError(f"filters: {judges[0]!r} asks a teacher, and this command has none; leave it out")
         shaped = any(isinstance(check, Shape) for check in filters)
         self.filters = tuple(filters) if shaped else (Shape(), *filters)
-        self.free = [check for check in self.filters if not check.memory and not check.judge]
-        self.memory = [check for check in self.filters if check.memory]
+        self.labelled = list(zip(labels(self.filters), self.filters, strict=True))
+        self.free = [(label, check) for label, check in self.labelled if not check.memory and not check.judge]
+        self.memory = [(label, check) for label, check in self.labelled if check.memory]
         self._judge = judge
 
     def free_checks(self, rows: Sequence[Row]) -> None:
         """Apply the filters without memory."""
-        for check in self.free:
-            self._batch(check.kind, check.check_batch, rows)
+        for label, check in self.free:
+            self._batch(label, check.check_batch, rows)
         for row in rows:
             if row.kept:
-                made = [rewritten(sample, self.free) for sample in row.samples]
+                made = [rewritten(sample, [check for _, check in self.free]) for sample in row.samples]
                 row.changed = any(new is not old for new, old in zip(made, row.samples, strict=True))
                 row.samples = made
 
@@ -144,36 +145,76 @@ class Screen:
         """Apply the filters with memory, row by row in this order; kept rows are remembered."""
         left = [row for row in rows if row.kept]
         if len(self.memory) == 1 and all(len(row.samples) == 1 for row in left):
-            self._batch(self.memory[0].kind, self.memory[0].check_batch, left)  # remembers what it keeps
+            label, check = self.memory[0]
+            self._batch(label, check.check_batch, left)  # remembers what it keeps
         elif self.memory:
-            for row in left:
-                self._one_by_one(row)
+            self._together(left)
         for row in left:
             if row.kept:
                 pairs = zip(row.notes, row.samples, strict=True)
                 row.notes = [noted | self._notes(sample) for noted, sample in pairs]
 
-    def _batch(self, kind: str, check: Check, rows: Sequence[Row]) -> None:
+    def _batch(self, label: str, check: Check, rows: Sequence[Row]) -> None:
         asked = [(row, place) for row in rows if row.kept for place in range(len(row.samples))]
         verdicts = check([row.samples[place] for row, place in asked])
         for (row, place), verdict in zip(asked, verdicts, strict=True):
             if verdict is not None:
-                row.verdicts[place] = (kind, verdict)
+                row.verdicts[place] = (label, verdict)
 
-    def _one_by_one(self, row: Row) -> None:
-        for place, sample in enumerate(row.samples):
-            for check in self.memory:
-                verdict = check.check(sample)
-                if verdict is not None:
-                    row.verdicts[place] = (check.kind, verdict)
-                    break
-        if row.kept:
-            for sample in row.samples:
-                for check in self.memory:
-                    check.remember(sample)
+    def _together(self, rows: Sequence[Row]) -> None:
+        """Decide row by row; what several filters have to compute for that, each computes for all rows at once.
+
+        A sample that an earlier filter rejects whatever is kept of these rows is not shown to later ones.
+        """
+        left = [(row, place) for row in rows for place in range(len(row.samples))]
+        asked: list[list[_Asked]] = [[] for _ in left]  # per sample
+        batches = []
+        numbers = list(range(len(left)))
+        for label, check in self.memory:
+            batch = check.together([left[n][0].samples[left[n][1]] for n in numbers])
+            batches.append(batch)
+            for place, n in enumerate(numbers):
+                asked[n].append((label, batch, place))
+            gone = batch.rejected
+            numbers = [n for place, n in enumerate(numbers) if place not in gone]
+        questions = iter(asked)
+        for row in rows:
+            of_row = [next(questions) for _ in row.samples]
+            for place, filters in enumerate(of_row):
+                row.verdicts[place] = _first_verdict(filters)
+            if row.kept:
+                for filters in of_row:
+                    for _, batch, place in filters:
+                        batch.remember(place)
+        for batch in batches:
+            batch.close()
 
     def _notes(self, sample: Sample) -> dict[str, Any]:
-        return {check.kind: noted for check in self.filters if (noted := check.flags(sample))}
+        return {label: noted for label, check in self.labelled if (noted := check.flags(sample))}
+
+
+_Asked = tuple[str, Together, int]
+"""A filter's label, the samples it was shown, and which of them is meant."""
+
+
+def _first_verdict(filters: Sequence[_Asked]) -> tuple[str, Rejection] | None:
+    for label, batch, place in filters:
+        verdict = batch.verdict(place)
+        if verdict is not None:
+            return label, verdict
+    return None
+
+
+def labels(filters: Sequence[Filter]) -> list[str]:
+    """Return what decisions and summary call each filter: its kind, numbered where a kind occurs more than once.
+
+    Example: rouge, exact, rouge -> ["rouge 1", "exact", "rouge 2"]
+    """
+    kinds = [check.kind for check in filters]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind} {kinds[: number + 1].count(kind)}"
+        for number, kind in enumerate(kinds)
+    ]
 
 
 def together(rows: Iterable[Row], most: int = TOGETHER) -> Iterator[list[Row]]:
@@ -360,7 +401,7 @@ def clean(
     output, summary = Output(into, shape, overwrite=overwrite), Summary(about)
     done = judged(rows, screen) if wanted is None else judged_by_preference(rows, screen, wanted, into)
     output.write(done, summary, progress)
-    finished = summary.finished(screen.filters, into, shape)
+    finished = summary.finished(screen.labelled, into, shape)
     output.finish(finished)
     return finished
 

@@ -65,7 +65,7 @@ class Summary:
         self.samples += 1
 
     def rejected(self, kind: str, rejection: Rejection) -> None:
-        """Count a rejection by filter and reason; remember its nearest neighbour and, if it was close, the pair."""
+        """Count a rejection by filter (its label) and reason; remember its nearest neighbour, and a close pair."""
         self.reasons.setdefault(kind, Counter())[rejection.reason] += 1
         near = rejection.evidence.get("neighbours")
         if not isinstance(near, list) or not near or not isinstance(near[0], dict):
@@ -81,9 +81,9 @@ class Summary:
             if len(heap) > PAIRS:
                 heapq.heappop(heap)
 
-    def finished(self, filters: Sequence[Filter], folder: Path, shape: Format) -> dict[str, Any]:
-        """Return the whole summary, with the texts of the pairs and clusters that it shows."""
-        below = {check.kind: _below(check) for check in filters if isinstance(check, Duplicates)}
+    def finished(self, filters: Sequence[tuple[str, Filter]], folder: Path, shape: Format) -> dict[str, Any]:
+        """Return the whole summary, with the texts of the pairs and clusters that it shows. Filters by label."""
+        below = {label: _below(check) for label, check in filters if isinstance(check, Duplicates)}
         above = {kind: [pair for _, _, pair in sorted(heap, reverse=True)] for kind, heap in self._above.items()}
         largest = {kind: sizes.most_common(PAIRS) for kind, sizes in self.clusters.items()}
         wanted = {
@@ -91,7 +91,7 @@ class Summary:
         }
         wanted |= {key for sizes in largest.values() for key, _ in sizes}
         samples = _samples(wanted, folder, shape)
-        compares = {check.kind: check.compare for check in filters if isinstance(check, Duplicates)}
+        compares = {label: check.compare for label, check in filters if isinstance(check, Duplicates)}
         texts = {kind: _Texts(samples, compares.get(kind, "conversation")) for kind in {*above, *below, *largest}}
         rejected = {kind: dict(counts.most_common()) for kind, counts in sorted(self.reasons.items())}
         return self.about | {

@@ -12,7 +12,7 @@ must not overlook a pair that reaches the threshold, unless its docstring says h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -85,9 +85,17 @@ class GreedyIndex(ABC, Generic[B]):
     def _scored(self, left: list[Item], right: list[Item]) -> tuple[Scores, Mask]:
         """Return each pair's score, and whether it reaches the threshold."""
 
+    def _decided(self, left: list[Item], right: list[Item]) -> tuple[Scores, Mask]:
+        """Return the same where only pairs that reach the threshold count: others may be left out, with any score."""
+        return self._scored(left, right)
+
     @abstractmethod
     def sees(self, text: str) -> bool:
         """Tell whether there is anything in the text that this index can compare."""
+
+    def sees_all(self, text: str) -> bool:
+        """Tell whether the text is compared as a whole, not by its first part alone."""
+        return True
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -114,7 +122,7 @@ class GreedyIndex(ABC, Generic[B]):
         if not len(entries):
             return []
         others = [self._items[entry] for entry in entries.tolist()]
-        scores, hit = self._scored([mine] * len(others), others)
+        scores, hit = self._decided([mine] * len(others), others)
         return ranked(list(map(Neighbour, entries[hit].tolist(), scores[hit].tolist())), k)
 
     def closest(self, entry: int, k: int = 1) -> list[Neighbour]:
@@ -138,6 +146,25 @@ class GreedyIndex(ABC, Generic[B]):
             start = self._filter_block(batch, start, min(len(texts), start + size), found, k)
         return found
 
+    def together(self, texts: Sequence[str]) -> Together[B]:
+        """Hold texts against the entries and against one another at once, to be asked for and added in order."""
+        batch = self._learn(texts)
+        old = self._hits(batch, 0, len(texts))
+        fresh = np.ones(len(texts), bool)
+        fresh[old.row] = False
+        among = self._among(batch, 0, fresh, None)
+        none = np.empty(0, np.int64)
+        return Together(self, batch, old, self._verified(none if among is None else among, batch.items, batch.items))
+
+    def _hits(self, batch: B, start: int, stop: int) -> _Pairs:
+        """Return the pairs (row, entry) that reach the threshold, for rows start <= n < stop."""
+        pairs = self._against(batch, start, stop, _TOO_MANY if stop - start > _SMALL else None)
+        if pairs is not None:
+            return self._verified(pairs, batch.items, self._items)
+        half = (start + stop) // 2
+        parts = self._hits(batch, start, half), self._hits(batch, half, stop)
+        return _Pairs(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+
     def _filter_block(self, batch: B, start: int, stop: int, found: list[list[Neighbour]], k: int) -> int:
         """Judge rows start <= n < stop, or fewer; add those that stay; return where the next block starts."""
         most = _TOO_MANY if stop - start > _SMALL else None
@@ -160,18 +187,22 @@ class GreedyIndex(ABC, Generic[B]):
         _note(_Pairs(new.row[stays], entries[new.other[stays] - start], new.score[stays]), found)
         for row in np.flatnonzero(~fresh).tolist():
             found[start + row] = ranked(found[start + row], k)
-        kept = start + np.flatnonzero(fresh)
-        self._take(batch, kept)
-        self._items += [batch.items[row] for row in kept.tolist()]
+        self.take_rows(batch, (start + np.flatnonzero(fresh)).tolist())
         return stop
+
+    def take_rows(self, batch: B, rows: list[int]) -> None:
+        """Make these rows of a batch the next entries; called with those of the block last compared."""
+        self._take(batch, np.array(rows, np.int64))
+        self._items += [batch.items[row] for row in rows]
 
     def _verified(self, pairs: Numbers, items: list[Item], others: list[Item]) -> _Pairs:
         row, other = pairs >> ROW_BITS, pairs & LOW
-        if not len(row):
-            return _Pairs(row, other, np.empty(0))
-        left, right = [items[i] for i in row.tolist()], [others[i] for i in other.tolist()]
-        scores, hit = self._scored(left, right)
-        return _Pairs(row[hit], other[hit], scores[hit])
+        parts = [_Pairs(row[:0], other[:0], np.empty(0))]
+        for at in range(0, len(row), _TOO_MANY):
+            mine, theirs = row[at : at + _TOO_MANY], other[at : at + _TOO_MANY]
+            scores, hit = self._decided([items[i] for i in mine.tolist()], [others[i] for i in theirs.tolist()])
+            parts.append(_Pairs(mine[hit], theirs[hit], scores[hit]))
+        return parts[-1] if len(parts) <= 2 else _Pairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class _Pairs(NamedTuple):
@@ -180,6 +211,48 @@ class _Pairs(NamedTuple):
     row: Numbers
     other: Numbers
     score: Scores
+
+    def of(self, row: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Return the pairs of one row."""
+        first, after = np.searchsorted(self.row, [row, row + 1])
+        return zip(self.row[first:after], self.other[first:after], self.score[first:after], strict=True)
+
+
+class Together(Generic[B]):
+    """Texts on their way into an index, encoded and compared once; what is asked of each is whether it is a duplicate
+    of the entries and of those texts before it that were added.
+
+    The same as `nearest` and `add` in turn, for a caller who decides in between. Use no other call of the index before
+    `close`.
+    """
+
+    def __init__(self, index: GreedyIndex[B], batch: B, old: _Pairs, among: _Pairs) -> None:
+        self._index, self._batch, self._old, self._among = index, batch, old, among
+        self._first = len(index)
+        self._added: dict[int, int] = {}  # row -> entry
+
+    @property
+    def rejected(self) -> set[int]:
+        """Rows that are like an entry from before: duplicates, whatever is added."""
+        return set(self._old.row.tolist())
+
+    def nearest(self, row: int, k: int) -> list[Neighbour]:
+        """Return up to `k` neighbours of a row among the entries and the rows added so far."""
+        near = [Neighbour(int(entry), float(score)) for _, entry, score in self._old.of(row)]
+        near += [
+            Neighbour(self._added[int(other)], float(score))
+            for _, other, score in self._among.of(row)
+            if int(other) in self._added
+        ]
+        return ranked(near, k)
+
+    def add(self, row: int) -> None:
+        """Make a row, later than those added before, the next entry."""
+        self._added[row] = self._first + len(self._added)
+
+    def close(self) -> None:
+        """Put the added rows into the index."""
+        self._index.take_rows(self._batch, list(self._added))
 
 
 def _note(pairs: _Pairs, found: list[list[Neighbour]]) -> None:

@@ -104,6 +104,13 @@ class Filter(BaseModel):
             verdicts.append(verdict)
         return verdicts
 
+    def together(self, samples: Sequence[Sample]) -> Together:
+        """Return samples of a stream as they are asked about one after another (filters with memory only).
+
+        Filters that can compute for many at once override this; the verdicts stay the same.
+        """
+        return Together(self, samples)
+
     def flow(self, sample: Sample, rng: Random) -> JudgeFlow:
         """Ask a teacher about the sample (judges only)."""
         raise TypeError(f"filter {self.kind!r} is not a judge")
@@ -126,3 +133,29 @@ class Filter(BaseModel):
     def flags(self, sample: Sample) -> dict[str, Any]:
         """Return what to note in the provenance of a sample that is kept; {} for nothing."""
         return {}
+
+
+class Together:
+    """Samples that a filter with memory is asked about in order, while others decide which of them are kept.
+
+    Example: asked = check.together(samples); asked.verdict(0) -> None; asked.remember(0); ...; asked.close()
+    """
+
+    def __init__(self, check: Filter, samples: Sequence[Sample]) -> None:
+        self._check, self._samples = check, samples
+
+    @property
+    def rejected(self) -> set[int]:
+        """Places of samples that are rejected whatever is kept of the others: no later filter is asked about them."""
+        return set()
+
+    def verdict(self, place: int) -> Verdict:
+        """Return the verdict on a sample, given those remembered so far."""
+        return self._check.check(self._samples[place])
+
+    def remember(self, place: int) -> None:
+        """Take a sample in, in the order of places."""
+        self._check.remember(self._samples[place])
+
+    def close(self) -> None:
+        """End: what was remembered is now in the filter's memory."""

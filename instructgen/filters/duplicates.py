@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, PrivateAttr
 
 from instructgen.dedup import Index, Neighbour
-from instructgen.filters import Filter, Tools, Verdict
+from instructgen.dedup.greedy import GreedyIndex
+from instructgen.filters import Filter, Together, Tools, Verdict
 from instructgen.records import Sample
 
 Compare = Literal["instruction", "instruction_input", "conversation"]
@@ -94,9 +95,18 @@ class Duplicates(Filter):
         self._ids += [sample.id for sample, near in zip(samples, found, strict=True) if not near]
         return [self._verdict(sample, near) for sample, near in zip(samples, found, strict=True)]
 
+    def together(self, samples: Sequence[Sample]) -> Together:
+        """Return the samples, compared with one call to the index where it can."""
+        if not isinstance(self._index, GreedyIndex):
+            return Together(self, samples)
+        return _Compared(self, samples, self._index)
+
     def flags(self, sample: Sample) -> dict[str, Any]:
-        """Note a sample that has nothing to compare: it was kept unseen."""
-        return {} if self._index.sees(compared_text(sample, self.compare)) else {"not_compared": True}
+        """Note a sample that has nothing to compare, so was kept unseen, or one that was compared in part."""
+        text = compared_text(sample, self.compare)
+        if not self._index.sees(text):
+            return {"not_compared": True}
+        return {} if self._index.sees_all(text) else {"compared_in_part": True}
 
     def nearest(self, sample: Sample) -> dict[str, Any]:
         """Return the evidence that a rejection would hold, whatever the threshold; {} when nothing can be said.
@@ -134,3 +144,27 @@ class Duplicates(Filter):
     def _evidence(self, found: list[Neighbour]) -> dict[str, Any]:
         near = [{"id": self._ids[entry], "score": round(score, 6)} for entry, score in found]
         return {"score": round(found[0].score, 6), "neighbours": near}
+
+
+class _Compared(Together):
+    """Samples that an index has compared with its entries and with one another."""
+
+    def __init__(self, check: Duplicates, samples: Sequence[Sample], index: GreedyIndex[Any]) -> None:
+        super().__init__(check, samples)
+        self._duplicates = check
+        self._texts = index.together([compared_text(sample, check.compare) for sample in samples])
+
+    @property
+    def rejected(self) -> set[int]:
+        return self._texts.rejected
+
+    def verdict(self, place: int) -> Verdict:
+        check = self._duplicates
+        return check._verdict(self._samples[place], self._texts.nearest(place, check.neighbours))
+
+    def remember(self, place: int) -> None:
+        self._texts.add(place)
+        self._duplicates._ids.append(self._samples[place].id)
+
+    def close(self) -> None:
+        self._texts.close()
