@@ -28,14 +28,23 @@ def teacher(server, **more):
     return OpenAITeacher(model="m", base_url=server.url, mode="batch", **options)
 
 
+async def made(folder, batches=1):
+    """Wait until so many batches are known by the names that the provider gave them."""
+    while len(BatchLog(folder).open) < batches:
+        await asyncio.sleep(0.01)
+
+
 def ask(teacher, requests, folder=None, *, leave_after=None):
-    """Ask all at once; return the completions, exceptions in their places."""
+    """Ask all at once; return the completions, exceptions in their places.
+
+    The run is left after so many seconds, or, where that is "made", when the first batch is.
+    """
 
     async def run():
         async with teacher.connect_run(Sitting(folder=folder)) as connection:
             tasks = [asyncio.create_task(connection.complete(request)) for request in requests]
             if leave_after is not None:
-                await asyncio.sleep(leave_after)
+                await (made(folder) if leave_after == "made" else asyncio.sleep(leave_after))
                 connection.leave()
             return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -132,7 +141,7 @@ def test_a_wave_that_was_refused_while_nobody_looked_is_sent_again_in_the_shape_
     old, new = [asked(n, temperature=0.5) for n in range(4)], [asked(n, temperature=0.5) for n in range(4, 6)]
     faults = BatchFaults(open=False)
     with serve(faults=Faults(refused=("temperature",), refusal_style=style), extra=batches(faults)) as server:
-        assert texts(ask(teacher(server), old, tmp_path, leave_after=0.4)) == ["Waiting"] * 4
+        assert texts(ask(teacher(server), old, tmp_path, leave_after="made")) == ["Waiting"] * 4
         faults.open = True
         assert all(reply.text for reply in ask(teacher(server), new, tmp_path))
         assert all(reply.text for reply in ask(teacher(server), old, tmp_path))
@@ -171,7 +180,7 @@ def test_a_parameter_that_the_model_does_not_take_is_learnt_from_a_batch():
 def test_another_sitting_goes_on_with_open_batches(tmp_path, online):
     """Left while its batch is open: nothing is bought twice, and nothing new is sent."""
     with serve(extra=batches(BatchFaults(open=False))) as server:
-        left = ask(teacher(server), [asked(n) for n in range(20)], tmp_path, leave_after=0.3)
+        left = ask(teacher(server), [asked(n) for n in range(20)], tmp_path, leave_after="made")
         assert {str(reply) for reply in left} == {
             "batch batch_1 is still open; the same command goes on with it, now or later"
         }
@@ -313,7 +322,7 @@ def test_open_batches_can_be_cancelled(tmp_path):
     async def run(server):
         async with teacher(server).connect_run(Sitting(folder=tmp_path)) as connection:
             task = asyncio.create_task(connection.complete(asked(1)))
-            await asyncio.sleep(0.3)
+            await made(tmp_path)
             connection.leave()
             await asyncio.gather(task, return_exceptions=True)
             return await connection.cancel()
@@ -329,7 +338,7 @@ def test_a_batch_that_cannot_be_cancelled_does_not_keep_the_others(tmp_path, cap
     async def run(server):
         async with teacher(server, batch_size=1).connect_run(Sitting(folder=tmp_path)) as connection:
             tasks = [asyncio.create_task(connection.complete(asked(n))) for n in range(3)]
-            await asyncio.sleep(0.5)
+            await made(tmp_path, 3)
             connection.leave()
             await asyncio.gather(*tasks, return_exceptions=True)
             return await connection.cancel()
@@ -348,7 +357,7 @@ def test_what_we_cancelled_ourselves_is_sent_anew_when_it_is_wanted_again(tmp_pa
     async def cancelled(server):
         async with teacher(server).connect_run(Sitting(folder=tmp_path)) as connection:
             tasks = [asyncio.create_task(connection.complete(asked(n))) for n in range(20)]
-            await asyncio.sleep(0.5)
+            await made(tmp_path)
             connection.leave()
             await asyncio.gather(*tasks, return_exceptions=True)
             return await connection.cancel()
