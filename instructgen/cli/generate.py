@@ -202,10 +202,16 @@ def recipe_for(name: str, into: Path, flags: dict[str, Any]) -> Recipe:
 
 
 def announce(recipe: Recipe) -> None:
-    """Say what is about to run, and the licence and terms that the dataset will carry."""
+    """Say what is about to run, what its tokens cost, and the licence and terms that the dataset will carry."""
+    from instructgen.teachers.prices import FREE
+
     teacher = recipe.teacher
     by = f"{recipe.generator.kind}, teacher {teacher.identity} ({teacher.kind})"
     say(f"{recipe.name}: {recipe.target} samples by {by}")
+    if (price := teacher.known_price()) is not None and price != FREE:
+        by_batch = " by batch" if teacher.in_batches else ""
+        shown = f"{price.fresh:f} in, {price.output:f} out, USD ({teacher.price_source()})"
+        say(f"price of a million tokens{by_batch}: {shown}")
     say(f"licence of the dataset: {recipe.export.license}; terms of the teacher: {teacher.licence}")
 
 

@@ -112,6 +112,16 @@ class Teacher(BaseModel):
         found = listed(self.model)
         return found.price if found else None
 
+    def price_source(self) -> str:
+        """Say where the price comes from.
+
+        Example: "openai.com/api/pricing, read 2026-05-02"
+        """
+        if self.price is not None:
+            return "the recipe's teacher.price"
+        found = listed(self.model)
+        return f"{found.source}, read {found.read}; yours differs? teacher.price" if found else "no price"
+
     def price_of(self, *, by_batch: bool) -> Price | None:
         """Return what answers cost that were bought in one of the two ways; differs where a teacher has two prices."""
         return self.known_price()

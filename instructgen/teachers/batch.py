@@ -228,6 +228,10 @@ class BatchTransport(Http):
         except TeacherError as error:
             log.warning("batch %s may go on and be billed: %s", batch.batch, error)
             return False
+        log.warning(
+            "batch %s: cancelled, its %d requests are not needed any more; what it has answered is billed, and a "
+            "raised target uses it", batch.batch, batch.requests,
+        )  # fmt: skip
         return True
 
 

@@ -195,4 +195,6 @@ def _advice(trouble: Trouble, route: Route) -> str:
         return "Add credit to the account, then run the same command again: nothing bought is lost."
     if trouble.error is TeacherRateError:
         return "State teacher.requests_per_minute or tokens_per_minute, or run again later: nothing bought is lost."
+    if trouble.timed_out:
+        return "Raise teacher.timeout: each request that timed out may have been billed. Then run again."
     return "Check that the server runs and speaks the OpenAI API there, then run again: nothing bought is lost."

@@ -110,6 +110,7 @@ class Trouble:
     """True when the account's money or quota is used up."""
     unreadable: bool = False
     """True when an answer came, and was billed, that cannot be read."""
+    timed_out: bool = False
 
 
 Outcome = Completion | Trouble | None
@@ -142,6 +143,7 @@ class Route:
         limit_name = "max_completion_tokens" if host_of(endpoint.url) == OPENAI_HOST else "max_tokens"
         self._shape = Adaptation(model, limit_name, learnt.of(endpoint.shown, model))
         self._longest = UNSTATED_OUTPUT
+        self._overrun = False
 
     async def ask(self, request: Request, key: str) -> Outcome:
         """Send a request once, when there is place and the pace allows it. Raises: TeacherRefusedError."""
@@ -235,7 +237,7 @@ class Route:
             self.places.overloaded(sent_at, now)
             count = self._ledger.timed_out
             log.log(_loudness(count), "%s: %s; it may have been billed (%d so far)", self.name, broken, count)
-        return Trouble(self.endpoint.hide(str(broken)), TeacherTransportError)
+        return Trouble(self.endpoint.hide(str(broken)), TeacherTransportError, timed_out=broken.timed_out)
 
     def _judge(self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float) -> Outcome:
         """Tell an outcome of the request from trouble."""
@@ -261,10 +263,26 @@ class Route:
         self.places.went_well()
         if wait := spent_wait(reply.headers):
             self._hold(wait)
+        if not (self._overrun or read.usage.estimated):
+            self._watch_bound(request, read.usage)
         if lesson := self._shape.notice(request, read):
             log.warning("%s %s", self.name, lesson)
         answer = self._shape.finish(request, read)
         return _thinking_aloud(answer) if self._keep_reasoning else answer
+
+    def _watch_bound(self, request: Request, usage: Usage) -> None:
+        """Say, once, that the endpoint counts more for a request than it can take: no budget bounds that."""
+        limit = request.params.max_tokens
+        for what, counted, most in (
+            ("completion", usage.completion_tokens, limit),
+            ("prompt", usage.prompt_tokens, prompt_bound(request)),
+        ):
+            if most is not None and counted > most:
+                self._overrun = True
+                log.warning(
+                    "%s: counts %d %s tokens for a request that may take %d at most, so a budget may be overdrawn by "
+                    "what is in flight; it is counted as the endpoint says", self.name, counted, what, most,
+                )  # fmt: skip
 
     def _complained(
         self, request: Request, key: str, body: bytes, complaint: Complaint, reply: Reply, sent_at: float

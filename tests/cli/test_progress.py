@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from instructgen.cli import app
 from instructgen.cli import progress as shown
+from instructgen.cli.generate import announce
 from instructgen.cli.progress import line_of
 from instructgen.engine import Progress
 from instructgen.generators.alpaca import Alpaca
 from instructgen.generators.self_instruct import SelfInstruct
-from instructgen.recipe import Recipe
+from instructgen.recipe import Recipe, parse_recipe
 from instructgen.records import Usage
 from instructgen.sitting import hints
 from instructgen.teachers.budget import Amount
@@ -110,3 +111,21 @@ def test_clean_says_its_counts_once(tmp_path):
 
     assert said.count("3 kept") == 1
     assert "accepted" not in said
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        ({"model": "gpt-4.1-mini"}, ["price of a million tokens: 0.4 in, 1.6 out, USD (https://", ", read 20"]),
+        ({"model": "gpt-4.1-mini", "mode": "batch"}, ["price of a million tokens by batch: 0.20 in, 0.80 out"]),
+        ({"model": "m", "price": {"input": 1, "written": 1.25, "output": 2}}, ["1.25 in, 2 out", "teacher.price"]),
+        ({"model": "m"}, []),
+    ],
+)
+def test_a_run_begins_by_saying_what_its_tokens_cost(teacher, expected, capsys):
+    """By which table and of which day; nothing where no price is known."""
+    announce(parse_recipe({"teacher": {"kind": "openai"} | teacher, "generator": {"kind": "alpaca"}}))
+    said = capsys.readouterr().err
+
+    assert all(part in said for part in expected)
+    assert ("price" in said) == bool(expected)

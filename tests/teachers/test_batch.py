@@ -30,7 +30,7 @@ def teacher(server, **more):
 
 async def made(folder, batches=1):
     """Wait until so many batches are known by the names that the provider gave them."""
-    while len(BatchLog(folder).open) < batches:
+    while len(BatchLog(folder).open) < batches:  # noqa: ASYNC110 - a file
         await asyncio.sleep(0.01)
 
 
@@ -316,8 +316,8 @@ def test_the_key_is_sent_and_never_shown(monkeypatch, caplog, tmp_path):
     assert all(KEY.encode() not in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_open_batches_can_be_cancelled(tmp_path):
-    """Those that nobody waits for any more."""
+def test_open_batches_can_be_cancelled(tmp_path, caplog):
+    """Those that nobody waits for any more; it is said that they may have cost something."""
 
     async def run(server):
         async with teacher(server).connect_run(Sitting(folder=tmp_path)) as connection:
@@ -330,6 +330,10 @@ def test_open_batches_can_be_cancelled(tmp_path):
     with serve(extra=batches(BatchFaults(open=False))) as server:
         assert asyncio.run(run(server)) == 1
         assert server.batches.cancelled == ["batch_1"]
+    assert (
+        "batch batch_1: cancelled, its 1 requests are not needed any more; what it has answered is billed"
+        in caplog.text
+    )
 
 
 def test_a_batch_that_cannot_be_cancelled_does_not_keep_the_others(tmp_path, caplog):

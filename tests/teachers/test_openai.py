@@ -789,3 +789,42 @@ def test_what_a_model_writes_has_the_licence_that_the_recipe_names():
 
     assert OpenAITeacher(**there, output_licence="apache-2.0").licence == "apache-2.0"
     assert OpenAITeacher(**there).licence == "unknown: see the licence of m"
+
+
+# ---- money
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 61}, "61 completion tokens for a request that may take 60 at most"),
+        ({"prompt_tokens": 4000, "completion_tokens": 6}, "4000 prompt tokens for a request that may take"),
+        ({"prompt_tokens": 9, "completion_tokens": 60}, ""),
+        (None, ""),
+    ],
+)
+def test_an_endpoint_that_bills_beyond_the_bound_of_a_request_is_named_once(usage, said, caplog):
+    """It ignores the limit, or puts a prompt of its own before ours: no budget bounds that, so it is said."""
+    with serve(lambda body: {"message": {"content": "4"}, "usage": usage}) as server:
+
+        async def run():
+            async with connected(server.url) as connection:
+                return [await connection.complete(asked(n, max_tokens=60)) for n in range(3)]
+
+        answers = asyncio.run(run())
+
+    assert len(answers) == 3
+    warned = [record.getMessage() for record in caplog.records]
+    assert [said in text for text in warned] == ([True] if said else [])
+
+
+def test_a_time_out_that_ends_the_run_says_what_to_raise():
+    """Not that the server should be looked after: it works, and may bill each try."""
+    with serve(faults=Faults(latency=5.0)) as server:
+
+        async def run():
+            async with connected(server.url, timeout=0.1, deadline=0.5) as connection:
+                await connection.complete(asked())
+
+        with pytest.raises(TeacherTransportError, match=r"no answer within 0\.1 s\. Raise teacher\.timeout: each"):
+            asyncio.run(run())
