@@ -1,11 +1,13 @@
 """The generated blocks of README.md: `python -m tests.readme_blocks` rewrites them, a test checks them."""
 
 import re
+from collections import Counter
 
 from instructgen import registry
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
+FAMILY = 5
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -13,9 +15,20 @@ def filters() -> str:
     lines = ["| filter | what it does | reasons |", "|---|---|---|"]
     for name in registry.names("filters"):
         cls = registry.lookup("filters", name)
-        reasons = ", ".join(f"`{reason}`" for reason in cls.reasons)
-        lines.append(f"| `{name}` | {summary(cls)} | {reasons} |")
+        lines.append(f"| `{name}` | {summary(cls)} | {reasons_of(list(cls.reasons))} |")
     return "\n".join(lines) + "\n"
+
+
+def reasons_of(reasons: list[str]) -> str:
+    """A family of more than FAMILY reasons with the same first word stands as one, with its number."""
+    families = Counter(reason.partition("_")[0] for reason in reasons)
+    shown = []
+    for reason in reasons:
+        first = reason.partition("_")[0]
+        entry = f"`{first}_*` ({families[first]})" if families[first] > FAMILY else f"`{reason}`"
+        if entry not in shown:
+            shown.append(entry)
+    return ", ".join(shown)
 
 
 def formats() -> str:

@@ -1,10 +1,13 @@
 """Whatever reads a text of unknown origin reads it in time proportional to its length.
 
-Each reader is given long runs: one sign repeated, a word in front, another sign behind, at two sizes. No clock is read
-here, and a slow machine alone fails no test: where work grows with the square of the length, each of these texts takes
-seconds and a reader gets dozens of them, so that the test does not end before pytest's own limit a test
-(pytest-timeout). A linear reader takes a few seconds for all of them; one slow pattern among many may go unseen.
+Each reader is given long runs: one sign repeated, a word in front, another sign behind. What takes a moment of
+processor time at the full size is timed again at a quarter of it: a linear reader takes a quarter, one whose work grows
+with the square a sixteenth. Only this proportion counts, in processor time, so that a slow or a busy machine fails no
+test; where it is hopeless, pytest's own limit a test ends it (pytest-timeout).
 """
+
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -26,22 +29,41 @@ from instructgen.registry import lookup
 from instructgen.teachers.wire import split_thought
 from instructgen.tools import tools
 
-pytestmark = pytest.mark.timeout(120)
-SIZES = (10_000, 40_000)
+SIZE = 10_000
+MOMENT = 0.1
+"""Seconds of processor time below which nothing is worth comparing."""
+STEEPEST = 9
+"""Times as long that four times the text may take: 4 when linear, 16 when quadratic."""
 UNITS = (
     " ", "\n", "\t", "*", "#", ".", "a", "A", "1", "_", "-", "(", "[", "{", "<", '"', "`", "\\", ":", "|", ",", "é",
     "a ", "1 ", "1.", "a.", " \n", "\n- ", "1. a\n", "```\n", "```a\n", "**a", "<a ", "![", "{{", "1 + ", "a, ", "; ",
 )  # fmt: skip
 
 
-def runs(size, *openings):
-    """Yield texts of about `size` characters: each unit repeated, behind each opening, and each opening repeated."""
+def runs(*openings):
+    """Yield what makes a text of about `size` characters: each unit repeated, behind each opening, and the openings."""
     for opening in ("", *openings):
         for unit in UNITS:
-            yield f"{opening}{unit * (size // len(unit))}!"
+            yield lambda size, opening=opening, unit=unit: f"{opening}{unit * (size // len(unit))}!"
     for opening in openings:
-        yield f"{opening}\n" * (size // (len(opening) + 1))
-        yield f"{opening} " * (size // (len(opening) + 1)) + "x"
+        yield lambda size, opening=opening: f"{opening}\n" * (size // (len(opening) + 1))
+        yield lambda size, opening=opening: f"{opening} " * (size // (len(opening) + 1)) + "x"
+
+
+def seconds(work: Callable[[str], None], text: str) -> float:
+    begun = time.process_time()
+    work(text)
+    return time.process_time() - begun
+
+
+def check_linear(work: Callable[[str], None], *openings: str) -> None:
+    """Do the work on every long run; where it takes more than a moment, compare it with a quarter of the text."""
+    for text_of in runs(*openings):
+        text = text_of(SIZE)
+        if seconds(work, text) > MOMENT:
+            whole = min(seconds(work, text) for _ in range(3))
+            quarter = min(seconds(work, text_of(SIZE // 4)) for _ in range(3))
+            assert whole <= max(MOMENT, STEEPEST * quarter), f"{text[:40]!r}: {whole:.2f} s, a quarter {quarter:.2f} s"
 
 
 def reply(text):
@@ -83,11 +105,12 @@ READERS = {
 def test_a_reader_is_not_slowed_down_by_long_runs(name):
     """A reply, however drawn out, is read to its end; where nothing can be read the answer says so, twice the same."""
     read, openings = READERS[name]
-    for size in SIZES:
-        for text in runs(size, *openings):
-            result = read(text)
 
-            assert result is None or isinstance(result, str | float | int | tuple | list | dict), text[:40]
+    def work(text):
+        result = read(text)
+        assert result is None or isinstance(result, str | float | int | tuple | list | dict), text[:40]
+
+    check_linear(work, *openings)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"language"}))
@@ -99,9 +122,11 @@ def test_a_constraint_is_checked_without_hanging(kind):
         "ends_with": {"text": "Yours"}, "initial": {"letter": "a"}, "one_of": {"options": ["yes"]},
         "opens_with_one_of": {"options": ["yes"]}, "mentions_one_of": {"options": ["yes"]},
     }.get(kind, {"max": 10} if kind in COUNTED else {})  # fmt: skip
-    for size in SIZES:
-        for text in runs(size, "| a |", "```", "<<a", "#", "1"):
-            assert isinstance(KINDS[kind](text, **arguments), str), text[:40]
+
+    def work(text):
+        assert isinstance(KINDS[kind](text, **arguments), str), text[:40]
+
+    check_linear(work, "| a |", "```", "<<a", "#", "1")
 
 
 FILTERS = {
@@ -130,36 +155,46 @@ FILTERS = {
 def test_a_filter_is_not_slowed_down_by_long_runs(name):
     """A filter decides on long runs in an instruction, an input and an answer."""
     ready = lookup("filters", name)().prepare(tools())
-    for size in SIZES:
-        for text in runs(size, *FILTERS[name]):
-            samples = (
-                Sample.single("Write Python or JSON: 1 + 1.", input=text, output=text),
-                Sample.single(f"a {text}", output="Yes."),
-            )
-            for sample in samples:
-                verdict = ready.check(sample, 0, 0)
 
-                assert verdict is None or verdict.reason, text[:40]
-                assert isinstance(ready.flags(sample), dict)
+    def work(text):
+        samples = (
+            Sample.single("Write Python or JSON: 1 + 1.", input=text, output=text),
+            Sample.single(f"a {text}", output="Yes."),
+        )
+        for sample in samples:
+            verdict = ready.check(sample, 0, 0)
+            assert verdict is None or verdict.reason, text[:40]
+            assert isinstance(ready.flags(sample), dict)
+
+    check_linear(work, *FILTERS[name])
 
 
 def test_a_chat_is_cleaned_without_hanging():
     """Every rule for chats, those that are off by default too, decides on long runs in both turns."""
     cleaner = Cleaner(Cleaning(same_digits=True, numbering=True))
-    for size in SIZES:
-        for text in runs(size, "Used", "as an ai", "sorry, as an ai", "1. a", "Used a"):
-            chat = Sample(turns=(Turn(role="user", content=text), Turn(role="assistant", content=f"Sure, {text}")))
 
-            assert cleaner.clean(chat) is not None
+    def work(text):
+        chat = Sample(turns=(Turn(role="user", content=text), Turn(role="assistant", content=f"Sure, {text}")))
+        assert cleaner.clean(chat) is not None
+
+    check_linear(work, "Used", "as an ai", "sorry, as an ai", "1. a", "Used a")
 
 
 def test_marks_of_a_conversation_are_found_without_hanging():
     """A prompt with Human and Assistant marks is cut at them and nowhere else, blank runs or not."""
-    for size in SIZES:
-        for text in runs(size, "Human", "Assistant: a"):
-            row = {"prompt": f"Human: {text}", "answers": [{"content": "Yes.", "rank": 1}]}
 
-            assert Ranked().read(row)[0].turns[0].role == "user"
+    def work(text):
+        row = {"prompt": f"Human: {text}", "answers": [{"content": "Yes.", "rank": 1}]}
+        assert Ranked().read(row)[0].turns[0].role == "user"
+
+    check_linear(work, "Human", "Assistant: a")
+
+
+def test_the_comparison_sees_what_grows_with_the_square():
+    """A reader that looks at each sign from each sign fails; one that looks at each once does not."""
+    check_linear(lambda text: sum(1 for _ in text))
+    with pytest.raises(AssertionError, match="a quarter"):
+        check_linear(lambda text: sum(1 for _ in range(0, len(text), 4) for _ in text))
 
 
 def test_long_sums_and_towers_of_powers_are_given_up_in_time():

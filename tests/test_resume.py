@@ -139,7 +139,7 @@ def test_bytes_cut_from_the_end_of_decisions_heal(recipe, calm, tmp_path):
     chance = random.Random(1)
     counted = Counted()
     with serve(answer=counted) as server:
-        for cut in (1, 2, 40, *(chance.randrange(1, len(whole)) for _ in range(3))):
+        for cut in (1, 40, *(chance.randrange(1, len(whole)) for _ in range(2))):
             into = tmp_path / f"cut{cut}"
             shutil.copytree(calm, into)
             os.truncate(into / "decisions.jsonl", len(whole) - cut)
@@ -213,14 +213,14 @@ def test_interrupted_by_hand_lands_what_is_in_flight(recipe, calm, tmp_path):
 def test_interrupted_twice_does_not_wait(recipe, tmp_path):
     """A second Ctrl-C ends at once, with exit 130 and no traceback; the run goes on from the store."""
     counted, into = Counted(), tmp_path / "run"
-    with serve(answer=counted, faults=Faults(latency=30)) as server:
+    with serve(answer=counted, faults=Faults(latency=600)) as server:
         process = start(recipe, into, server.url)
-        while server.bill.requests < 5 and process.poll() is None:
+        while server.bill.requests < 3 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert "Ctrl-C again" in wait_for(process, "Ctrl-C again")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=240)  # the answers would take longer
 
     assert process.returncode == 130, said
     assert "Traceback" not in said
@@ -235,14 +235,14 @@ def wait_for(process, words):
 
 
 def test_a_second_process_is_kept_out(recipe, tmp_path):
-    """Two processes on one run directory: the second refuses, by lock."""
-    counted, into = Counted(), tmp_path / "run"
-    with serve(answer=counted, faults=Faults(latency=0.2)) as server:
-        counted.at(3)
+    """Two processes on one run directory: the second refuses, by lock, while the first waits for its answers."""
+    into = tmp_path / "run"
+    with serve(answer=Counted(), faults=Faults(latency=600)) as server:
         first = start(recipe, into, server.url)
-        assert counted.wake.wait(60)
+        while server.bill.requests < 3 and first.poll() is None:
+            time.sleep(0.05)
         second = start(recipe, into, server.url)
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=240)
         first.kill()
         first.communicate()
 

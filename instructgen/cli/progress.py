@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -66,6 +67,12 @@ def _spent(progress: Progress, *, priced: bool) -> list[str]:
     return [f"{progress.spent.tokens:,} tokens", *([f"{dollars:.2f} USD{forecast}"] if dollars else [])]
 
 
+def _cut(line: str) -> str:
+    """Return what fits into one line of the terminal: a line that wraps cannot be written over."""
+    width = max(shutil.get_terminal_size().columns - 1, 10)
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it: 42 s, 5 min, 1.3 h."""
     if seconds < 60:
@@ -102,7 +109,7 @@ def shown_progress(*, machine: bool = False, priced: bool = False) -> Iterator[C
                     "usd": float(progress.paid.usd) if priced else None}  # fmt: skip
             typer.echo(json.dumps(told))
         elif live:
-            sys.stderr.write(f"\r\x1b[2K{line_of(progress, started[0], priced=priced)}")
+            sys.stderr.write(f"\r\x1b[2K{_cut(line_of(progress, started[0], priced=priced))}")
             sys.stderr.flush()
         else:
             typer.echo(line_of(progress, started[0], priced=priced), err=True)

@@ -58,7 +58,8 @@ def shown_errors(go_on: str = "") -> Iterator[None]:
         say(f"Error: {error}")
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        say(f"\nInterrupted. Nothing bought is lost{f'; go on with: {go_on}' if go_on else '.'}")
+        say(f"\nInterrupted. Nothing bought is lost; go on with: {go_on}" if go_on
+            else "\nInterrupted. What was not finished is not in place; run the same command again")  # fmt: skip
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:  # `instructgen report ... | head`
         sys.stderr.close()

@@ -35,6 +35,9 @@ _BUTTON = (
     re.compile(r"\s*$", re.MULTILINE),
 )
 _EMPTY_FENCE = re.compile(r"```\w*\s*```")
+LONGEST_RUN = 100
+_LONG_RUN = re.compile(rf"[ \t]{{{LONGEST_RUN},}}+")
+"""Spaces of a page that are read as they are; a page shows a run of any length as one."""
 _BLANKS = re.compile(r"\n{3,}")
 _RATE_LIMIT = re.compile(
     r"too many requests in 1 hour|you've reached (?:the|our) (?:current )?(?:usage cap|limit)|"
@@ -125,9 +128,13 @@ def _markdown(text: str) -> str:
         return text
     from markdownify import markdownify
 
+    # The parser looks for the end of each "<a" to the end of the text, and the writer reads a run of spaces once from
+    # each of them: neither is given more of them than a page has.
+    end = text.rfind(">") + 1
+    page = _LONG_RUN.sub(" " * LONGEST_RUN, text[:end] + text[end:].replace("<", "&lt;"))
     try:
         made: str = markdownify(
-            text, heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False
+            page, heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False
         )
     except RecursionError:  # hundreds of tags inside each other are no page that anybody wrote
         return text

@@ -129,3 +129,11 @@ def test_a_run_begins_by_saying_what_its_tokens_cost(teacher, expected, capsys):
 
     assert all(part in said for part in expected)
     assert ("price" in said) == bool(expected)
+
+
+def test_a_live_line_never_wraps(monkeypatch):
+    """What does not fit into the terminal is cut: a wrapped line cannot be written over."""
+    monkeypatch.setenv("COLUMNS", "40")
+
+    assert shown._cut("a" * 39) == "a" * 39
+    assert shown._cut("a" * 60) == "a" * 38 + "…"

@@ -60,7 +60,7 @@ def test_letters_of_a_multiple_choice_row_match(choices, data):
             assert recover(made.target, made.choices, made.letters) == right
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.one_of(texts, st.just("a\x1eb"), st.just("{{ text }}"), st.none()), min_size=1, max_size=6),
     st.sampled_from(STYLES),

@@ -285,7 +285,8 @@ def cut(text: str, body: Body) -> tuple[str, str]:
 
 
 async def _listen(server: OpenAIServer, port: int, ssl: Any = None) -> web.AppRunner:
-    runner = web.AppRunner(server.app, access_log=None)
+    # Answers that are still being thought about when a test ends are nobody's any more.
+    runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl, backlog=1024)
     await site.start()
