@@ -32,6 +32,7 @@ from instructgen.filters.shape import Shape
 from instructgen.formats import Format
 from instructgen.formats.detect import read_row
 from instructgen.formats.reading import plain
+from instructgen.formats.rewriting import changed_rows
 from instructgen.recipe import Recipe, build
 from instructgen.records import Rejection, Sample
 from instructgen.screening import rewritten
@@ -357,7 +358,9 @@ class Output:
         """Yield a row's lines; write the row if it is kept."""
         for row in rows:
             if row.kept:
-                written = self._shape.write_all(row.samples) if row.changed else self._shape.scatter(row.row)
+                written = (
+                    changed_rows(row.samples, row.row, self._shape) if row.changed else self._shape.scatter(row.row)
+                )
                 for source in written:
                     write(dumps(plain(source)) + b"\n")
             lines = [{"rejected": _placed(rejection, row.number)} for rejection in row.rejections]

@@ -126,10 +126,11 @@ class Oasst(Format):
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
         """Return a sample per path of a gathered tree, or of a single message. Raises: Unreadable."""
         messages = row.get("messages", [row])
+        ours = bool(carried_in(messages[0])) or "extra" in messages[0]
         nodes: dict[str, dict[str, Any]] = {}
         root = None
         for message in messages:
-            node = {**_unfolded(message), "replies": []}
+            node = {**_unfolded(message, ours=ours), "replies": []}
             parent = message.get("parent_id")
             if parent is None and root is None:
                 root = node
@@ -168,11 +169,11 @@ class Oasst(Format):
         return {**known, "extra": orjson.dumps(more).decode() if more else None}
 
 
-def _unfolded(message: Mapping[str, Any]) -> dict[str, Any]:
+def _unfolded(message: Mapping[str, Any], *, ours: bool) -> dict[str, Any]:
     """Return a message with the keys that `flat` had put into a JSON text, and without our own columns."""
     more = _nested(message.get("extra"))
-    ours = {"extra", "id", *CARRIERS} if carried_in(message) or "extra" in message else {"extra"}
-    known = {key: value for key, value in message.items() if key not in ours}
+    added = {"extra", "id", *CARRIERS} if ours else {"extra"}
+    known = {key: value for key, value in message.items() if key not in added}
     return {**known, **more} if isinstance(more, dict) else known
 
 
