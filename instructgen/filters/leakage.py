@@ -116,14 +116,13 @@ class Leakage(RatedFilter):
         if (found := wrapper) is not None:
             yield "prompt_leak", {"text": snippet(output, found.start())}
         answer = output.strip()
-        slots_asked = bool(_SLOTS_ASKED.search(exchange.instruction))
-        if _is_slot(answer) and not slots_asked and not _MARKDOWN.search(asked):
+        if _is_slot(answer) and not (_SLOTS_ASKED.search(exchange.instruction) or _MARKDOWN.search(asked)):
             yield "unfilled_output", {"text": snippet(answer)}
         material = exchange.input.strip()
         if _is_unfilled(material):
             yield "unfilled_input", {"text": snippet(material)}
         elif any(sign in asked for sign in "{[<") and (found := SLOT.search(asked)):
-            if not slots_asked:
+            if not _SLOTS_ASKED.search(exchange.instruction):
                 yield "placeholder_in_task", {"text": snippet(asked, found.start())}
         else:
             yield from _search(SLOT, "placeholder_in_answer", output, "{[<")

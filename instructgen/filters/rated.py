@@ -120,6 +120,8 @@ class RatedFilter(Filter):
     def flags(self, sample: Sample) -> dict[str, Any]:
         """Return the defects rated `flag`: reason -> evidence of the first one."""
         noted: dict[str, Any] = {}
+        if all(self.rating(reason) != "flag" for reason in self.reasons):  # then there is nothing to look for
+            return noted
         for reason, evidence in self.find_in(sample):
             if self.rating(reason) == "flag":
                 noted.setdefault(reason, evidence)

@@ -38,7 +38,7 @@ _PROGRAMS = any_of(
 )
 """What works on any "given text" without being shown one."""
 _USES_LINK = any_of(
-    r"domains?|hostnames?|parse|program|scripts?|crawl\w*|scrap\w*|code|functions?|shorten|encode|cite|"
+    r"domains?|hostnames?|web address|parse|program|scripts?|crawl\w*|scrap\w*|code|functions?|shorten|encode|cite|"
     r"citation|urls? (?:given|format|structure)|given (?:a )?url|http|api|requests?|html|hyperlink|"
     r"markdown"
 )

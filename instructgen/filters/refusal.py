@@ -122,7 +122,7 @@ def declines(answer: str) -> re.Match[str] | None:
 
     Example: declines("Sorry, I cannot help with that.") -> a match; declines("Dear Ann, I cannot come.") -> None
     """
-    return REFUSAL.search(answer[:_BEGINNING])
+    return REFUSAL.match(answer[:_BEGINNING])
 
 
 class Refusal(RatedFilter):

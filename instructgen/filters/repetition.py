@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
+from operator import eq
 from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
@@ -19,8 +19,10 @@ _REPEATS = any_of(
     r"tables?|html|patterns?"
 )
 """Tasks whose right answer may repeat itself."""
-_CHARACTERS = re.compile(r"([^\s\d_=*#.~|+/\\<>─━═█░▓·•…-])\1{40,}")
-"""One letter or mark many times in a row; rules, dots and digits are drawn on purpose."""
+_DRAWN = frozenset(" \t\n_=*#.~|+/\\<>─━═█░▓·•…-0123456789")
+"""Characters that people repeat on purpose: rules, dots, digits."""
+_RUN = 20
+"""Equal characters at a place divisible by as much: any run of twice as many has such a block."""
 
 
 class Repetition(RatedFilter):
@@ -46,8 +48,8 @@ class Repetition(RatedFilter):
     def find(self, exchange: Exchange) -> Iterator[Finding]:
         """Yield loops first, then shares of repeats."""
         output = exchange.output or ""
-        if (run := _CHARACTERS.search(output)) and not _REPEATS.search(exchange.instruction):
-            yield "loop", {"words": snippet(run[0][:3]), "period": 1, "run": len(run[0])}
+        if (stuck := _stuck(output)) and not _REPEATS.search(exchange.instruction):
+            yield "loop", {"words": stuck, "period": 1}
             return
         words = output.split()
         if len(words) < self.min_loop_words:
@@ -81,6 +83,8 @@ class Repetition(RatedFilter):
         prose = {word for word in set(words) if _is_prose(word)}
         for period in range(1, min(20, count // self.min_loops) + 1):
             wanted = max(period * (self.min_loops - 1), self.min_loop_words - period)
+            if sum(map(eq, words[period:], words)) < wanted:  # too few equal words at this distance, in a row or not
+                continue
             run = 0
             spoken = -1
             for at in range(count):
@@ -90,6 +94,15 @@ class Repetition(RatedFilter):
                     said = " ".join(words[at - period + 1 : at + 1])
                     return {"words": snippet(said), "period": period, "run": run + period}
         return None
+
+
+def _stuck(text: str) -> str:
+    """Return a letter or mark that stands some forty times in a row, or ""."""
+    for at in range(0, len(text) - _RUN + 1, _RUN):
+        one = text[at]
+        if text[at + 1] == one and one not in _DRAWN and text[at : at + 2 * _RUN - 1] == one * (2 * _RUN - 1):
+            return one
+    return ""
 
 
 def _is_prose(word: str) -> bool:

@@ -161,8 +161,8 @@ TABLES = {
     "repetition": [
         (("Describe rain.", "", "It is wet. " * 6), "loop"),
         (("Describe rain.", "", "Rain is " + "very " * 12 + "wet"), "loop"),
-        (("Year?", "", "In 1976." + "\u0326" * 50), "loop"),
-        (("Laugh.", "", "h" + "a" * 50), "loop"),
+        (("Year?", "", "In 1976." + "\u0326" * 90), "loop"),
+        (("Laugh.", "", "h" + "a" * 90), "loop"),
         (("Rule.", "", "=" * 60), None),
         (("Describe rain.", "", "It falls from clouds and it makes the streets wet in autumn."), None),
         (("Repeat hello ten times.", "", "hello " * 10), None),
