@@ -126,8 +126,9 @@ def _between(found: re.Match[str]) -> Constraint:
 
 
 def _exactly(found: re.Match[str]) -> Constraint:
-    count = _value(found.group(1))
-    return Constraint(_kind(found.group(2)), {"min": count, "max": count})
+    number, unit = (group for group in found.groups() if group)
+    count = _value(number)
+    return Constraint(_kind(unit), {"min": count, "max": count})
 
 
 def _rule(pattern: str, build: Builder) -> tuple[re.Pattern[str], Builder]:
@@ -143,6 +144,12 @@ def _plain(found: re.Match[str]) -> Constraint:
     if kind in ("words", "characters") and count >= _ROUGH and not found.group(1):
         return Constraint(kind, {"min": round(0.8 * count), "max": round(1.2 * count)})
     return Constraint(kind, {"min": count, "max": count})
+
+
+def _times(found: re.Match[str]) -> Constraint:
+    word = next(group for group in found.groups() if group)
+    said = found.group("times").lower()
+    return Constraint("frequency", {"word": word, "min": 2 if said == "twice" else _value(said)})
 
 
 def _listed(found: re.Match[str]) -> list[str]:
@@ -203,7 +210,8 @@ _RULES: list[tuple[re.Pattern[str], Builder]] = [
         _plain,
     ),
     _rule(
-        rf"\b(?:exactly|precisely) {_N} {_UNIT}\b(?! (?:per|each))",
+        rf"\b(?:exactly|precisely) {_N} {_UNIT}\b(?! (?:per|each))|"
+        rf"^(?:please )?(?:write|compose|draft) {_N} (paragraphs) (?:about|on|describing|explaining)\b",
         _exactly,
     ),
     _rule(
@@ -212,7 +220,14 @@ _RULES: list[tuple[re.Pattern[str], Builder]] = [
         _fixed("json_only"),
     ),
     _rule(
-        rf"(?<!not )(?<!n't )(?<!without )(?<!avoid )\b(?:include|contain|use|mention)s?(?:ing)? the (?:words?|"
+        rf"\b(?:use|include|mention) the (?:word|keyword|phrase|term) {_QUOTED} (?:exactly |precisely )?"
+        rf"(?:{_AT_LEAST} )?"
+        r"(?P<times>\d{1,2}|twice|two|three|four|five|six|seven|eight|nine|ten)(?: times)?\b",
+        _times,
+    ),
+    _rule(
+        rf"(?<!not )(?<!n't )(?<!without )(?<!avoid )(?<!people )(?<!we )(?<!they )"
+        rf"(?<!how to )(?<!when to )\b(?:include|contain|use|mention)s?(?:ing)? the (?:words?|"
         rf"phrases?|keywords?|terms?) {_QUOTED_LIST}",
         lambda m: Constraint("contains", {"words": _listed(m)}),
     ),
@@ -227,11 +242,15 @@ _RULES: list[tuple[re.Pattern[str], Builder]] = [
         lambda m: Constraint("excludes_letter", {"letter": m.group(1)}),
     ),
     _rule(
-        r"\bin (?:all )?(?:upper ?case|capital letters|all caps|block letters)(?: letters| only)?\s*[.!]?\s*$",
+        r"\bin (?:all |only )?(?:upper ?case|capital letters|all caps|block letters)(?: letters| only)?\s*(?:[.!]|:|$)|"
+        r"\b(?:your |the )?(?:entire|whole) (?:response|answer|reply|text) (?:should|must) be in (?:english, and in )?"
+        r"(?:all )?(?:capital letters|upper ?case|all caps)\b",
         _fixed("uppercase"),
     ),
     _rule(
-        r"\bin (?:all )?lower ?case(?: letters| only)?\s*[.!]?\s*$",
+        r"\bin (?:all |only )?lower ?case(?: letters| only)?\s*(?:[.!]|:|$)|"
+        r"\b(?:your |the )?(?:entire|whole) (?:response|answer|reply|text) (?:should|must) be in (?:english, and in )?"
+        r"(?:all )?lower ?case\b|\bno capital letters (?:are |is )?allowed\b",
         _fixed("lowercase"),
     ),
     _rule(
@@ -282,7 +301,24 @@ _RULES: list[tuple[re.Pattern[str], Builder]] = [
         _fixed("postscript"),
     ),
     _rule(
-        r"\b(?:as|in|with) a markdown table\b",
+        rf"\b(?:include|contain|with|have) (?:{_AT_LEAST} )?{_NUMBER} placeholders?\b",
+        lambda m: Constraint("placeholders", {"min": _value(m.group(1))}),
+    ),
+    _rule(
+        rf"\b(?:highlight|mark) (?:{_AT_LEAST} )?{_NUMBER} (?:sections?|words?|phrases?|parts?)\b",
+        lambda m: Constraint("highlights", {"min": _value(m.group(1))}),
+    ),
+    _rule(
+        r"\b(?:end|finish|conclude) (?:your |the |it )?(?:answer |response |reply |text )?with a question(?: mark)?\b",
+        _fixed("question"),
+    ),
+    _rule(
+        r"\b(?:put|give|return|wrap) (?:your|the) (?:answer|response|output|result|code) (?:with)?in(?:side)? a "
+        r"(?:fenced )?code block\b",
+        _fixed("fenced"),
+    ),
+    _rule(
+        r"\b(?:as|in|with) a markdown table\b|\ba table in markdown\b",
         _fixed("table"),
     ),
     _rule(
@@ -308,7 +344,8 @@ _RULES: list[tuple[re.Pattern[str], Builder]] = [
 ]
 _CUE = re.compile(
     r"words?|sentence|paragraph|line|character|bullet|hashtag|json|letter|case|caps|with|comma|digit|numeral|true|"
-    r"number|bracket|postscript|p\.s|table|^\W*(?:list|name|give|provide|suggest|identify|generate|write|create|come|"
+    r"number|bracket|postscript|p\.s|table|placeholder|highlight|question mark|block|times|"
+    r"twice|^\W*(?:list|name|give|provide|suggest|identify|generate|write|create|come|"
     r"make|state|mention|find|think|brainstorm)|answer|respon|reply|writ",
     re.IGNORECASE,
 )
@@ -326,7 +363,7 @@ def recognised(instruction: str) -> list[Constraint]:
     return [
         each
         for each in _merged(_found(instruction))
-        if (not in_code or each.kind in ("json_only", "language"))
+        if (not in_code or each.kind in ("json_only", "language", "fenced"))
         and (each.kind != "lines" or in_verse)
         and (each.kind not in ("starts_with", "ends_with") or not _SEVERAL.search(instruction))
     ]
