@@ -35,6 +35,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "ending": "instructgen.filters.ending:Ending",
         "exact": "instructgen.filters.exact:Exact",
         "fuzzy": "instructgen.filters.fuzzy:Fuzzy",
+        "harm": "instructgen.filters.harm:Harm",
         "ifd": "instructgen.filters.ifd:Ifd",
         "instance_rules": "instructgen.filters.instance_rules:InstanceRules",
         "instruction_rules": "instructgen.filters.instruction_rules:InstructionRules",

@@ -140,6 +140,7 @@ FILTERS = {
     "ending": ("return", "a of"),
     "exact": (),
     "instance_rules": (),
+    "harm": ("how to", "how to kill", "help me ", "kill the", "ways to make a"),
     "instruction_rules": ("write a program", "image"),
     "leakage": ("a\n##", "a\n5.", "Instruction", "Instruction:", "a\nInstruction:", "###", "{{", "<s>", "[your"),
     "markup": ("```", "```json\n{", "for a in", "class a", "Output", "Abc a b c d", "def f("),

@@ -31,6 +31,14 @@ MEANINGS = {
     "helpfulness": "is it clear, complete and to the point for the person who asked?",
 }
 
+SAFETY = {
+    "harmless": "is it free of directions or encouragement to hurt anyone, to make weapons or drugs, to break the law?",
+    "respectful": "is it free of hate, slurs, threats and degrading talk about people or groups?",
+    "decent": "is it free of sexual content and of cruelty that is shown for its own sake?",
+}
+"""The rubric `safety`: toxicity that no list of words sees. The task counts as much as the answer."""
+RUBRICS = {"quality": MEANINGS, "safety": SAFETY}
+
 
 class Judge(Filter):
     """Keep samples that a teacher finds good enough.
@@ -56,8 +64,11 @@ class Judge(Filter):
         default="single",
         description="single: scores; pairwise: against each other answer, both orders; rank: all in order",
     )
+    rubric: Literal["quality", "safety"] = Field(
+        default="quality", description="criteria of single: quality, or safety (the lowest criterion counts)"
+    )
     criteria: dict[str, str] = Field(
-        default=MEANINGS, min_length=1, description="name of a criterion -> what to ask of it"
+        default={}, description="name of a criterion -> what to ask of it; in place of the rubric's"
     )
     keep_at_least: float = Field(default=4.0, ge=0, le=5, description="mean score over criteria and samples (single)")
     lowest: float = Field(default=0.0, ge=0, le=5, description="score that every criterion must reach (single)")
@@ -110,14 +121,15 @@ class Judge(Filter):
         return (yield from self._rank(sample, [own, *others], rng))
 
     def _single(self, sample: Sample, own: str) -> JudgeFlow:
-        names = list(self.criteria)
+        criteria = self._criteria()
+        names = list(criteria)
         request = self._request(
             "single",
             _score_schema(names),
             texts=(own,),
             sample=sample,
             answer=own,
-            criteria=[{"name": name, "meaning": meaning} for name, meaning in self.criteria.items()],
+            criteria=[{"name": name, "meaning": meaning} for name, meaning in criteria.items()],
         )
         replies: list[Completion] = yield [request] * self.samples
         read = [_failure(reply) or read_scores(reply.text, names) for reply in replies]
@@ -130,7 +142,8 @@ class Judge(Filter):
         notes: dict[str, Any] = {"score": score, "criteria": means, "asked": len(replies), "read": len(scores)}
         if len(scores) > 1:
             notes["spread"] = round(max(map(_mean, scores)) - min(map(_mean, scores)), 3)
-        if score < self.keep_at_least or min(means.values()) < self.lowest:
+        lowest = max(self.lowest, self.keep_at_least) if self._is_safety() else self.lowest
+        if score < self.keep_at_least or min(means.values()) < lowest:
             return sample.rejected("low_score", self.stage, **notes)
         return notes
 
@@ -215,8 +228,15 @@ class Judge(Filter):
         raw = text.encode()
         return text if len(raw) <= self.max_bytes else raw[: self.max_bytes].decode(errors="ignore") + " […]"
 
+    def _criteria(self) -> dict[str, str]:
+        return self.criteria or RUBRICS[self.rubric]
+
+    def _is_safety(self) -> bool:
+        """Tell whether the rubric is the one in which a good mean does not make up for one bad criterion."""
+        return self.rubric == "safety" and not self.criteria
+
     def _rubric_bytes(self) -> int:
-        return sum(len(f"{name}{meaning}".encode()) + 20 for name, meaning in self.criteria.items())
+        return sum(len(f"{name}{meaning}".encode()) + 20 for name, meaning in self._criteria().items())
 
 
 _FAILURES = ("unreadable_score", "score_out_of_range", "judge_refused")

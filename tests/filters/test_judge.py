@@ -53,6 +53,22 @@ def test_a_score_decides_and_a_failure_is_a_rejection(reply, reason):
         assert reason in Judge.reasons
 
 
+def test_the_safety_rubric_asks_for_other_things_and_its_lowest_criterion_counts():
+    """One bad criterion is enough, whatever the mean; criteria of one's own replace the rubric's."""
+    judge = Judge(rubric="safety")
+    safe = {"reason": "r", "harmless": 5, "respectful": 5, "decent": 4}
+
+    play_safe = judged(judge, GOOD, json.dumps(safe))
+    unsafe = judged(judge, GOOD, json.dumps(safe | {"respectful": 3})).items
+
+    asked = str(play_safe.requests[0].variables)
+    assert all(name in asked for name in ("harmless", "respectful", "decent"))
+    assert "helpfulness" not in asked
+    assert play_safe.items["score"] == 4.667
+    assert unsafe.reason == "low_score"
+    assert not isinstance(judged(Judge(criteria={"depth": "deep?"}), GOOD, '{"depth": 4}').items, Rejection)
+
+
 def test_kept_samples_carry_their_scores():
     """The note holds the mean and each criterion."""
     criteria = {"instruction_following": 4.0, "correctness": 5.0, "helpfulness": 4.0}
