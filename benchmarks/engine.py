@@ -27,7 +27,7 @@ from typing import Self
 import aiohttp
 import orjson
 
-from benchmarks.memo_server import memo_server
+from benchmarks.bare_server import bare_server
 from instructgen.recipe import Recipe, parse_recipe
 from instructgen.sitting import Outcome, generate
 
@@ -146,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"a whole run at {options.latency:g} ms, window 8 x concurrency")
     print("| concurrency | client | requests | requests/s | of bare | CPU ms a request |\n|--:|---|--:|--:|--:|--:|")
-    with memo_server(options.latency / 1000) as url:
+    with bare_server("practice", options.latency / 1000) as url:
         for concurrency in options.concurrency:
             ours, theirs = race(url, concurrency, options.target, options.turns)
             for name, clock in (("generate", ours), ("bare aiohttp", theirs)):

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 import aiohttp
 import orjson
 
-from benchmarks.fixed_server import ANSWER, fixed_server
+from benchmarks.bare_server import ANSWER, bare_server
 from instructgen.records import Params, Request, Turn
 from instructgen.store import Store
 from instructgen.teachers import Connection
@@ -158,7 +158,7 @@ def main() -> None:
     options = parser.parse_args()
     print("| latency ms | concurrency | client | requests/s | of bare | CPU ms a request |\n|--:|--:|---|--:|--:|--:|")
     for latency in options.latency:
-        with fixed_server(latency / 1000) as url:
+        with bare_server("fixed", latency / 1000) as url:
             for concurrency in options.concurrency:
                 clocks = asyncio.run(race(url, concurrency, options.requests, options.only.split(",")))
                 best = clocks.get("bare")

@@ -236,12 +236,6 @@ class Sample(Record):
         """The last turn's content if the assistant speaks last, else ""."""
         return self.turns[-1].content if self.turns and self.turns[-1].role == "assistant" else ""
 
-    @property
-    def is_single_turn(self) -> bool:
-        """True for [system,] user, assistant."""
-        roles = [turn.role for turn in self.turns if turn.role != "system"]
-        return roles == ["user", "assistant"]
-
     def with_provenance(self, **changes: Any) -> Self:
         """Return the same sample with some provenance fields replaced; the id stays."""
         return self.model_copy(update={"provenance": self.provenance.model_copy(update=changes)})

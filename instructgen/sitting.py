@@ -249,6 +249,8 @@ def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[No
     finally:
         if noting is not None:
             noting.cancel()
+        if ledger is not None:
+            log.info("on the wire: %s", ledger.as_json())
         with suppress(RunError):  # a full disk: what stopped the sitting is told, not that this could not be noted
             work.store.end_sitting(number, ledger.possibly_billed if ledger else 0)
 

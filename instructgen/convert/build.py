@@ -15,7 +15,7 @@ import orjson
 
 from instructgen.convert.bank import Compiled
 from instructgen.convert.render import Made
-from instructgen.records import ID_LENGTH, Sample, digest, scrub
+from instructgen.records import ID_LENGTH, digest, scrub
 
 Turns = Sequence[tuple[str, str]]
 """Earlier exchanges of a few-shot conversation: (what the user said, what the assistant answered)."""
@@ -55,11 +55,6 @@ def sample_dict(
         turns += [{"role": "user", "content": scrub(asked)}, {"role": "assistant", "content": scrub(said)}]
     content: dict[str, Any] = {"turns": turns, "labels": labels} if labels else {"turns": turns}
     return {"id": digest(content)[:ID_LENGTH], **content, "provenance": provenance}
-
-
-def to_sample(row: dict[str, Any]) -> Sample:
-    """Return the validated value behind a JSON form."""
-    return Sample.model_validate(row)
 
 
 def line(row: dict[str, Any]) -> bytes:
