@@ -5,7 +5,6 @@
     prompts/NAME.txt  the prompt templates as they were read
     completions.db    what the teacher said (`store`)
     decisions.jsonl   what became of every candidate (`decisions`)
-    report.json       written when a sitting ends
 
 State is the fold over the closed slots of `decisions.jsonl`. A sitting is one process that works on the run; a lock
 keeps a second one out.

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from instructgen.cli import app
+from instructgen.recipe import parse_recipe
 from tests.conftest import ROOT
 from tests.readme_blocks import README, current
 
@@ -64,6 +66,33 @@ def test_python_in_the_readme_runs(tmp_path, monkeypatch):
     assert found, "no block was found: the pattern is wrong"
     for block in found:
         exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def fenced(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fenced(page, "python")], ids=lambda page: page.name)
+def test_python_in_the_manual_runs(page, tmp_path, monkeypatch):
+    """Every ```python block of a page, in an empty directory; what would reach the Hub is compiled only."""
+    monkeypatch.chdir(tmp_path)
+    for block in fenced(page, "python"):
+        code = compile(block, page.name, "exec")
+        if page.name != "hub.md":
+            exec(code, {"__name__": "manual"})
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_recipes_in_the_manual_are_valid(page):
+    """Every ```yaml block is a recipe, or a part of one that fits into a whole."""
+    whole = {"teacher": {"kind": "openai", "model": "m"}, "generator": {"kind": "self_instruct"}}
+    for block in fenced(page, "yaml"):
+        part = yaml.safe_load(block)
+        if "mixture" not in part:
+            parse_recipe(whole | part, page.name)
 
 
 def test_links_lead_somewhere():

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from instructgen.errors import DataError, SeedError
-from instructgen.files import data_files, iter_rows
+from instructgen.files import bundled_dir, data_files, iter_rows
 from instructgen.records import Instance, Seed
 
 KEYS = ("instruction", "input", "output", "instances", "is_classification", "category", "language", "licence")
@@ -35,11 +35,16 @@ def load_seeds(path: Path | str) -> list[Seed]:
 
     A row may have no output at all (an instruction alone); an input without its output is an error.
 
-    Example: load_seeds(find("seeds", "general.jsonl"))[0].instruction
+    A path that does not exist is looked for among the bundled ones.
+
+    Example: load_seeds("seeds/general.jsonl")[0].instruction
     Raises: SeedError for a file that is missing, empty or broken, and for the first row that is no seed, naming file,
     line (row number in JSON and Parquet), value, expectation and next move.
     """
     path = Path(path)
+    bundled = bundled_dir("seeds") / str(path).removeprefix("seeds/")
+    if not path.exists() and bundled.is_file():
+        path = bundled
     seeds: list[Seed] = []
     first_use: dict[str, str] = {}
     before = 0
