@@ -123,6 +123,20 @@ class Screen:
         self.memory = [(label, check) for label, check in self.labelled if check.memory]
         self._judge = judge
 
+    def remember(self, samples: Iterable[Sample]) -> int:
+        """Take a dataset in that is there already: rows like its samples are dropped. Return how many samples it has.
+
+        Raises: RecipeError without a filter that has a memory.
+        """
+        if not self.memory:
+            raise RecipeError("known: no filter of this recipe compares rows, so nothing would be held against them")
+        count, stream = 0, iter(samples)
+        while some := list(islice(stream, SLOT)):
+            for _, check in self.memory:
+                check.remember_all(some)
+            count += len(some)
+        return count
+
     def free_checks(self, rows: Sequence[Row]) -> None:
         """Apply the filters without memory."""
         for label, check in self.free:
@@ -396,15 +410,16 @@ def _placed(rejection: Rejection, number: int, kind: str = "") -> dict[str, Any]
 def clean(
     rows: Iterable[Row], shape: Format, screen: Screen, into: Path, about: Mapping[str, Any], *,
     wanted: Preference | None = None, overwrite: bool = False, progress: Callable[[Summary], None] = lambda _: None,
+    known: Callable[[], Iterable[Sample]] = lambda: (),
 ) -> dict[str, Any]:  # fmt: skip
-    """Clean a dataset into a folder; return its summary.
+    """Clean a dataset into a folder; return its summary. `known` yields what the screen remembers from before.
 
     Raises: ExportError for a folder that holds something else, and when the disk is full.
     """
     output, summary = Output(into, shape, overwrite=overwrite), Summary(about)
     done = judged(rows, screen) if wanted is None else judged_by_preference(rows, screen, wanted, into)
     output.write(done, summary, progress)
-    finished = summary.finished(screen.labelled, into, shape)
+    finished = summary.finished(screen.labelled, into, shape, known)
     output.finish(finished)
     return finished
 

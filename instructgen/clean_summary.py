@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,16 +81,29 @@ class Summary:
             if len(heap) > PAIRS:
                 heapq.heappop(heap)
 
-    def finished(self, filters: Sequence[tuple[str, Filter]], folder: Path, shape: Format) -> dict[str, Any]:
-        """Return the whole summary, with the texts of the pairs and clusters that it shows. Filters by label."""
+    def finished(
+        self, filters: Sequence[tuple[str, Filter]], folder: Path, shape: Format,
+        known: Callable[[], Iterable[Sample]] = lambda: (),
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return the whole summary, with the texts of the pairs and clusters that it shows. Filters by label.
+
+        `known` yields the samples of other datasets that rows were held against.
+        """
         below = {label: _below(check) for label, check in filters if isinstance(check, Duplicates)}
-        above = {kind: [pair for _, _, pair in sorted(heap, reverse=True)] for kind, heap in self._above.items()}
+        graded = {label for label, check in filters if "threshold" in type(check).model_fields}
+        above = {
+            label: [pair for _, _, pair in sorted(heap, reverse=True)]
+            for label, heap in self._above.items()
+            if label in graded
+        }
         largest = {kind: sizes.most_common(PAIRS) for kind, sizes in self.clusters.items()}
         wanted = {
             key for pairs in (*above.values(), *below.values()) for pair in pairs for key in (pair.kept, pair.other)
         }
         wanted |= {key for sizes in largest.values() for key, _ in sizes}
         samples = _samples(wanted, folder, shape)
+        if wanted - samples.keys():
+            samples |= {one.id: one for one in known() if one.id in wanted and one.id not in samples}
         compares = {label: check.compare for label, check in filters if isinstance(check, Duplicates)}
         texts = {kind: _Texts(samples, compares.get(kind, "conversation")) for kind in {*above, *below, *largest}}
         rejected = {kind: dict(counts.most_common()) for kind, counts in sorted(self.reasons.items())}
@@ -99,7 +112,7 @@ class Summary:
             "samples": {"parsed": self.parsed, "accepted": self.samples, "rejected": self.parsed - self.samples},
             "rejected": rejected,
             "clusters": {kind: _sizes(sizes, largest[kind], texts[kind]) for kind, sizes in self.clusters.items()},
-            "scores": {kind: _back(scores) for kind, scores in self._scores.items()},
+            "scores": {label: _back(scores) for label, scores in self._scores.items() if label in graded},
             "borderline": {
                 kind: {
                     "dropped": [texts[kind].shown(pair) for pair in above.get(kind, [])],
@@ -117,7 +130,7 @@ def _class(score: float) -> float:
 
 def _below(check: Duplicates) -> list[Pair]:
     """Return the closest pairs among a sample of the kept ones, closest first."""
-    pairs = {frozenset((one, other)): Pair(score, one, other) for one, other, score in check.close_calls()}
+    pairs = {frozenset((one, other)): Pair(score, one, other) for one, other, score in check.close_calls() if score > 0}
     return sorted(pairs.values(), key=lambda pair: (-pair.score, pair.kept))[:PAIRS]
 
 

@@ -349,3 +349,43 @@ def test_decontaminate_works_beside_other_filters(tmp_path):
     summary = run_clean(alpaca_rows(rows), Alpaca(), Screen([Rouge(), check]), tmp_path / "out", {})
 
     assert summary["rejected"] == {"decontaminate": {"benchmark_text": 1}, "rouge": {"near_duplicate": 1}}
+
+
+def test_rows_are_held_against_a_dataset_that_is_there_already(tmp_path):
+    """--known: what is like one of its rows is dropped, by every filter with memory; its rows are not written."""
+    old = write(tmp_path / "old.jsonl", [ROWS[0], ROWS[3], ROWS[0]])
+    data = write(tmp_path / "data.jsonl", [ROWS[1], ROWS[5], {"instruction": "Run home.", "input": "", "output": "Ok"}])
+    use = recipe(tmp_path, {"kind": "exact", "spelling": "words"}, {"kind": "rouge"})
+    result = cli("clean", data, "--recipe", use, "--known", old, "--into", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+
+    assert summary["known"] == {str(old): 3}
+    assert summary["rows"] == {"read": 3, "kept": 1}
+    assert summary["rejected"] == {"exact": {"exact_duplicate": 1}, "rouge": {"near_duplicate": 1}}
+    assert summary["clusters"]["rouge"]["largest"][0]["text"] == ROWS[0]["instruction"]
+    assert "exact" not in summary["borderline"]
+    assert all(pair["score"] < 0.7 for pair in summary["borderline"].get("rouge", {"kept": []})["kept"])
+    assert [row["instruction"] for row in lines(tmp_path / "out/kept.jsonl")] == ["Run home."]
+
+
+@pytest.mark.parametrize(
+    ("known", "filters", "message"),
+    [
+        ("old.jsonl", [{"kind": "emptiness"}], "no filter of this recipe compares rows"),
+        ("nothing.jsonl", [{"kind": "rouge"}], "nothing.jsonl"),
+        ("bad.jsonl", [{"kind": "rouge"}], "row 2"),
+    ],
+)
+def test_a_known_dataset_that_cannot_be_used(tmp_path, known, filters, message):
+    """Exit 1 before anything is written; a row that is no sample is named, since it could not be compared."""
+    write(tmp_path / "old.jsonl", ROWS[:1])
+    write(tmp_path / "bad.jsonl", [ROWS[0], {"wrong": "shape"}])
+    data = write(tmp_path / "data.jsonl", ROWS[:1])
+    result = cli(
+        "clean", data, "--recipe", recipe(tmp_path, *filters), "--known", tmp_path / known, "--into", tmp_path / "out"
+    )
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()

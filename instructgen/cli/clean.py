@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from instructgen.clean import Judge, Preference
     from instructgen.clean_summary import Summary
     from instructgen.filters import Filter
+    from instructgen.records import Sample
 
 
 def clean(
@@ -32,6 +33,10 @@ def clean(
     score: Annotated[str, typer.Option("--score", help="For --keep best: the column with the score.")] = "score",
     prefer: Annotated[
         list[str] | None, typer.Option("--prefer", help="For --keep preferred: sources, best first; repeat.")
+    ] = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option("--known", help="A dataset or run that is there already: rows like its are dropped; repeat."),
     ] = None,
     unsafe_code: Annotated[
         bool, typer.Option("--unsafe-code", help="Let code in the data run without a sandbox.")
@@ -50,8 +55,9 @@ def clean(
         wanted = preference(keep, score, prefer or ())
         with _judges(data, path, filters, into, overwrite=overwrite) as judge:
             done = cleaned(
-                source, shape, filters, into, about, wanted, judge, unsafe_code=unsafe_code, overwrite=overwrite
-            )
+                source, shape, filters, into, about, wanted, judge,
+                known=known or (), unsafe_code=unsafe_code, overwrite=overwrite,
+            )  # fmt: skip
         tell(done, as_json=as_json)
         say(f"Kept rows: {into / 'kept.jsonl'}")
 
@@ -85,7 +91,8 @@ def _judges(
 
 def cleaned(
     source: str, shape: str, filters: Sequence[Filter], into: Path, about: dict[str, Any],
-    wanted: Preference | None = None, judge: Judge | None = None, *, unsafe_code: bool = False, overwrite: bool = False,
+    wanted: Preference | None = None, judge: Judge | None = None, *,
+    known: Sequence[str] = (), unsafe_code: bool = False, overwrite: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Open IN, clean it into a folder, return the summary. Raises: our errors."""
     from instructgen.clean import Screen, rows_of
@@ -101,8 +108,29 @@ def cleaned(
     screen = Screen([check.prepare(lent) for check in filters], judge)
     about = {"input": source, "format": given.format.name} | about
     about["filters"] = [{"kind": f.kind} | f.model_dump(mode="json", exclude_defaults=True) for f in filters]
+    if known:
+        about["known"] = {path: screen.remember(_known([path], into)) for path in known}
+        say(f"held against {sum(about['known'].values()):,} known samples")
     rows = rows_of(given.rows, given.format, given.source, given.bad)
-    return work(rows, given.format, screen, into, about, wanted=wanted, overwrite=overwrite, progress=_progress())
+    return work(
+        rows, given.format, screen, into, about,
+        wanted=wanted, overwrite=overwrite, progress=_progress(), known=lambda: _known(known, into),
+    )  # fmt: skip
+
+
+def _known(paths: Sequence[str], into: Path) -> Iterator[Sample]:
+    """Yield the samples of datasets that are there already. Raises: DataError for a row that is not one."""
+    from instructgen.cli.inputs import open_input
+    from instructgen.errors import DataError, ExportError
+    from instructgen.records import Rejection
+
+    for path in paths:
+        if path == "-" or into.resolve() == Path(path).resolve():
+            raise ExportError(f"--known {path}: give a file or folder other than --into")
+        for made in open_input(path):
+            if isinstance(made, Rejection):
+                raise DataError(f"--known {path}: row {made.evidence.get('row', '?')}: {made.reason} {made.evidence}")
+            yield made
 
 
 def _progress() -> Callable[[Summary], None]:
