@@ -122,6 +122,8 @@ class Screen:
         self.free = [(label, check) for label, check in self.labelled if not check.memory and not check.judge]
         self.memory = [(label, check) for label, check in self.labelled if check.memory]
         self._judge = judge
+        self.held = 0
+        """Samples of datasets from before that the filters with memory hold: their first entries."""
 
     def remember(self, samples: Iterable[Sample]) -> int:
         """Take a dataset in that is there already: rows like its samples are dropped. Return how many samples it has.
@@ -135,6 +137,7 @@ class Screen:
             for _, check in self.memory:
                 check.remember_all(some)
             count += len(some)
+        self.held += count
         return count
 
     def free_checks(self, rows: Sequence[Row]) -> None:
@@ -419,7 +422,7 @@ def clean(
     output, summary = Output(into, shape, overwrite=overwrite), Summary(about)
     done = judged(rows, screen) if wanted is None else judged_by_preference(rows, screen, wanted, into)
     output.write(done, summary, progress)
-    finished = summary.finished(screen.labelled, into, shape, known)
+    finished = summary.finished(screen.labelled, into, shape, known, screen.held)
     output.finish(finished)
     return finished
 

@@ -83,13 +83,13 @@ class Summary:
 
     def finished(
         self, filters: Sequence[tuple[str, Filter]], folder: Path, shape: Format,
-        known: Callable[[], Iterable[Sample]] = lambda: (),
+        known: Callable[[], Iterable[Sample]] = lambda: (), held: int = 0,
     ) -> dict[str, Any]:  # fmt: skip
         """Return the whole summary, with the texts of the pairs and clusters that it shows. Filters by label.
 
-        `known` yields the samples of other datasets that rows were held against.
+        `known` yields the samples of other datasets that rows were held against, the first `held` in memory.
         """
-        below = {label: _below(check) for label, check in filters if isinstance(check, Duplicates)}
+        below = {label: _below(check, held) for label, check in filters if isinstance(check, Duplicates)}
         graded = {label for label, check in filters if "threshold" in type(check).model_fields}
         above = {
             label: [pair for _, _, pair in sorted(heap, reverse=True)]
@@ -128,9 +128,11 @@ def _class(score: float) -> float:
     return round(int(score / _STEP + 1e-9) * _STEP, 2)
 
 
-def _below(check: Duplicates) -> list[Pair]:
+def _below(check: Duplicates, since: int) -> list[Pair]:
     """Return the closest pairs among a sample of the kept ones, closest first."""
-    pairs = {frozenset((one, other)): Pair(score, one, other) for one, other, score in check.close_calls() if score > 0}
+    pairs = {
+        frozenset((one, other)): Pair(score, one, other) for one, other, score in check.close_calls(since) if score > 0
+    }
     return sorted(pairs.values(), key=lambda pair: (-pair.score, pair.kept))[:PAIRS]
 
 

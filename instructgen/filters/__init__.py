@@ -91,11 +91,6 @@ class Filter(BaseModel):
         for sample in samples:
             self.remember(sample)
 
-    def remember_all(self, samples: Sequence[Sample]) -> None:
-        """Take samples into memory that are known to stay, such as a dataset that new rows are held against."""
-        for sample in samples:
-            self.remember(sample)
-
     def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
         """Return a verdict per sample of a stream, in order; a kept one is remembered before the next is judged.
 

@@ -51,7 +51,6 @@ class Duplicates(Filter):
 
     _index: Index = PrivateAttr()
     _ids: list[str] = PrivateAttr()
-    _given: int = PrivateAttr(default=0)  # entries that were there before any was judged
 
     def model_post_init(self, context: Any, /) -> None:
         """Start with an empty memory."""
@@ -64,7 +63,7 @@ class Duplicates(Filter):
     def prepare(self, tools: Tools) -> Self:
         """Return this filter with an empty memory of its own."""
         ready = self.model_copy()
-        ready._index, ready._ids, ready._given = ready.new_index(tools), [], 0
+        ready._index, ready._ids = ready.new_index(tools), []
         return ready
 
     def looks_at(self) -> frozenset[str]:
@@ -89,15 +88,6 @@ class Duplicates(Filter):
         elif samples:
             at_once([compared_text(sample, self.compare) for sample in samples])
             self._ids += [sample.id for sample in samples]
-
-    def remember_all(self, samples: Sequence[Sample]) -> None:
-        """Take samples in that are known to stay; one call to the index where it can."""
-        if isinstance(self._index, GreedyIndex):
-            self._index.add_all([compared_text(sample, self.compare) for sample in samples])
-            self._ids += [sample.id for sample in samples]
-        else:
-            super().remember_all(samples)
-        self._given = len(self._ids)
 
     def check_batch(self, samples: Sequence[Sample]) -> list[Verdict]:
         """Return a verdict per sample, in order; kept ones are remembered. One call to the index."""
@@ -130,19 +120,20 @@ class Duplicates(Filter):
         found = closest(len(self._index) - 1, self.neighbours)
         return self._evidence(found) if found else {}
 
-    def close_calls(self) -> list[tuple[str, str, float]]:
+    def close_calls(self, since: int = 0) -> list[tuple[str, str, float]]:
         """Return pairs of remembered samples that are close and yet below the threshold: (id, id, score).
 
-        Pairs of `remember_all` are left out: nobody judged those. A look at some hundred samples, spread evenly over the memory, each against all: enough to judge a threshold.
+        A look at some hundred samples, spread evenly over the entries from `since` on, each against all entries:
+        enough to judge a threshold.
         """
-        count, judged = len(self._index), len(self._index) - self._given
+        count, judged = len(self._index), len(self._index) - since
         closest = getattr(self._index, "closest", None)
-        if closest is None or not judged or count < 2:
+        if closest is None or judged < 1 or count < 2:
             return []
         looked_at = min(judged, _LOOKED_AT, max(1, _COMPARED // count))
         return [
             (self._ids[entry], self._ids[near.entry], round(near.score, 6))
-            for entry in range(self._given, count, max(1, judged // looked_at))
+            for entry in range(since, count, max(1, judged // looked_at))
             for near in closest(entry)
         ]
 
