@@ -21,7 +21,7 @@ SMALL = {
     "novelty_growth": ["--most", "104000"],
     "filters": ["--rows", "10000"],
     "templates": ["--rows", "20000", "--repeats", "2"],
-    "export": ["--rows", "100000"],
+    "export": ["--rows", "200000", "--rounds", "1"],
     "resume": ["--decisions", "10000"],
 }
 """Each measurement with the arguments of its small size; without them it takes its full one."""

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -134,6 +134,11 @@ def iter_rows(
         rows = _delimited(path, bad, columns)
     else:
         rows = {"jsonl": _jsonl, "json": _json, "parquet": _parquet}[layout](path, bad)
+    yield from objects(rows, bad)
+
+
+def objects(rows: Iterable[tuple[int, Any]], bad: BadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the numbered rows that are objects; the others are reported."""
     for number, row in rows:
         if isinstance(row, dict):
             yield number, row
@@ -237,16 +242,21 @@ def dumps(value: Any) -> bytes:
 
 def _jsonl(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
     with open_bytes(path) as file:
-        for number, line in enumerate(file, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if not text.strip():
-                continue
-            try:
-                yield number, loads(text)
-            except UnicodeDecodeError as error:
-                bad(number, f"not UTF-8 (byte {text[error.start]:#04x} at {error.start}); save the file as UTF-8")
-            except ValueError as error:
-                bad(number, f"not JSON: {error}; expected one object a line")
+        yield from values_of_lines(file, 1, bad)
+
+
+def values_of_lines(lines: Iterable[bytes], first: int, bad: BadRow) -> Iterator[tuple[int, Any]]:
+    """Yield (line number, value) of JSON lines, of which the first has the number `first`; blank ones are passed."""
+    for number, line in enumerate(lines, first):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            yield number, loads(text)
+        except UnicodeDecodeError as error:
+            bad(number, f"not UTF-8 (byte {text[error.start]:#04x} at {error.start}); save the file as UTF-8")
+        except ValueError as error:
+            bad(number, f"not JSON: {error}; expected one object a line")
 
 
 def _json(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:

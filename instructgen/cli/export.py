@@ -15,7 +15,7 @@ from instructgen.cli.shown import say, shown_errors
 if TYPE_CHECKING:
     from instructgen.exporters.folder import Exported
     from instructgen.formats import Format
-    from instructgen.formats.single import Single
+    from instructgen.formats.single import Singles
     from instructgen.records import Rejection, Sample
 
 
@@ -150,14 +150,15 @@ def _facts(path: Path, *, run: bool) -> Any:
     return facts(Run(path))
 
 
-def _kept(made: Iterable[Single | Sample | Rejection], unreadable: Counter[str]) -> Iterator[Single | Sample]:
+def _kept(made: Iterable[Singles | Sample | Rejection], unreadable: Counter[str]) -> Iterator[Singles | Sample]:
+    from instructgen.formats.single import Singles
     from instructgen.records import Rejection
 
     pace, count = Pace(), 0
     for one in made:
         if not isinstance(one, Rejection):
             yield one
-            count += 1
+            count += len(one) if isinstance(one, Singles) else 1
             if seconds := pace.due():
                 say(f"{count:,} samples, {count / seconds:,.0f} a second")
             continue

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import instructgen.files as files
 import instructgen.registry as registry
+from instructgen.blocks import ahead, line_blocks
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read
-from instructgen.formats.single import Single, read_light
+from instructgen.formats.single import Singles, columns_of_block, read_light, reads_singles
 from instructgen.records import Rejection, Sample
 
 Made = TypeVar("Made")
@@ -29,7 +31,7 @@ class Input:
 
     path: Path
     made: Iterable[Sample | Rejection]
-    light: Iterable[Single | Sample | Rejection]
+    light: Iterable[Singles | Sample | Rejection]
     """The same for what only copies samples (see `formats.single`); iterate one of the two."""
     format: Format | None
     """The shape of its rows; `None` for a run."""
@@ -56,8 +58,7 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
         return Input(path, samples, samples, format=None, is_run=True)
     rows = open_rows(given, shape, said)
     made = _with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
-    light = _with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
-    return Input(rows.path, made, light, rows.format)
+    return Input(rows.path, made, _light(rows), rows.format)
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Rows:
     """What provenance calls it."""
     bad: list[Rejection]
     """Filled while `rows` are read: those that could not be."""
+    lines: Path | None = None
+    """The file of JSON lines that they are in, if it is one."""
 
 
 def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda _: None) -> Rows:
@@ -85,7 +88,8 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
         return Rows(path, samples, registry.lookup("formats", "sample")(), path.name, [])
     name = "standard input" if given == "-" else str(path)
     bad: list[Rejection] = []
-    rows = files.iter_rows(_folder(path, said), bad=lambda n, problem: bad.append(_broken(n, problem)))
+    data = _folder(path, said)
+    rows = files.iter_rows(data, bad=lambda n, problem: bad.append(_broken(n, problem)))
     head = list(islice(rows, LOOKED_AT))
     if not head and not shape:
         if not bad:
@@ -100,7 +104,31 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
         said(f"{name}: {reason}")
-    return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad)
+    lines = data if files.layout_of(data) == "jsonl" else None
+    return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad, lines)
+
+
+def _light(rows: Rows) -> Iterator[Singles | Sample | Rejection]:
+    """Yield what is in the rows, plain ones by column; a file of JSON lines is read in blocks, ahead of their use."""
+    if rows.lines is None or not reads_singles(rows.format):
+        yield from _with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
+        return
+    for made in ahead(_of_block(data, first, rows) for first, data in line_blocks(rows.lines)):
+        yield from made
+
+
+def _of_block(data: bytes, first: int, rows: Rows) -> list[Singles | Sample | Rejection]:
+    """Return what is in a block of lines: by column, else, if any line is not plain, row by row."""
+    singles = columns_of_block(data, rows.format, first, rows.source)
+    if singles is not None:
+        return [singles]
+    bad: list[Rejection] = []
+
+    def told(number: int, problem: str) -> None:
+        bad.append(_broken(number, problem))
+
+    values = files.objects(files.values_of_lines(BytesIO(data), first, told), told)
+    return list(_with_broken(read_light(values, rows.format, rows.source), bad))
 
 
 def _folder(path: Path, said: Callable[[str], None]) -> Path:

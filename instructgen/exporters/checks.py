@@ -14,12 +14,17 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from instructgen.formats.single import Single
+from instructgen.formats.columns import bytes_of, rows_with
+from instructgen.formats.single import Singles
 from instructgen.records import Role, Sample, Turn, canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 FIRST = 5
 """Row numbers that a finding names."""
@@ -109,7 +114,7 @@ class Checks:
     ) -> None:
         self._count, self._context = count_tokens, context
         self._marked = re.compile("|".join(map(re.escape, special))) if special else None
-        self._starts = sorted({mark[:1] for mark in special})
+        self._starts = sorted({mark.encode()[0] for mark in special if mark})
         self._found = Findings()
         self.tokens = 0
         """All tokens of all rows; 0 without a way to count them."""
@@ -144,23 +149,25 @@ class Checks:
         """True unless tokens are to be counted."""
         return self._count is None
 
-    def look_singles(self, batch: Sequence[Single], number: int) -> None:
+    def look_singles(self, batch: Singles, number: int, asked: np.ndarray, answered: np.ndarray) -> None:
         """Check what `look` checks of their samples; `number` is the row of the first.
 
         A question with its answer can have an empty turn or a special token, and nothing else of what is looked for.
+        `asked` and `answered` are words of questions and answers: an empty turn has none.
         """
-        for row, one in enumerate(batch, number):
-            asked = f"{one.instruction}\n\n{one.input}" if one.input else one.instruction
-            if not asked.strip() or not one.output.strip():
-                self.found("empty_turn", row)
-            if self._has_mark(asked) or self._has_mark(one.output):
-                self.found("special_token", row)
+        for row in ((asked == 0) | (answered == 0)).nonzero()[0].tolist():
+            self.found("empty_turn", number + row)
+        for row in sorted(self._marked_rows(batch.question) | self._marked_rows(batch.output)):
+            self.found("special_token", number + row)
 
-    def _has_mark(self, text: str) -> bool:
-        for start in self._starts:  # most texts hold none of the few characters that marks begin with
-            if start in text:
-                return self._marked is not None and self._marked.search(text) is not None
-        return False
+    def _marked_rows(self, texts: pa.Array) -> set[int]:
+        """Return the rows that hold a mark; most texts hold none of the few bytes that marks begin with."""
+        if self._marked is None:
+            return set()
+        data, ends = bytes_of(texts)
+        begun = [data == start for start in self._starts]
+        rows = {row for mask in begun if mask.any() for row in rows_with(mask, ends).tolist()}
+        return {row for row in rows if self._marked.search(texts[row].as_py())}
 
     def found(self, check: str, number: int) -> None:
         """Count a finding."""

@@ -17,7 +17,8 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
-from instructgen.formats.single import Single, as_sample
+from instructgen.formats.single import Singles, samples_of
 from instructgen.records import Sample
 
 __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
@@ -49,7 +50,7 @@ _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
 
 def export(
-    samples: Iterable[Sample | Single],
+    samples: Iterable[Sample | Singles],
     formats: Sequence[Format],
     into: Path,
     options: Options = Options(),
@@ -64,22 +65,22 @@ def export(
     if (openai or options.context is not None) and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
     if options.commercial:
-        samples = refuse_conflicts(map(as_sample, samples), options.licence, commercial=True)
+        samples = refuse_conflicts(chain.from_iterable(map(samples_of, samples)), options.licence, commercial=True)
     _claim(into, overwrite=options.overwrite)
     with files.locked(into / LOCK, str(into)):
         return _export(samples, formats, into, options, facts)
 
 
 def _export(
-    samples: Iterable[Sample | Single], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
+    samples: Iterable[Sample | Singles], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
 ) -> Exported:
     working = into / WORKING
     try:
         stale = _take_back(into, working)
-        made = Writing(working, formats, options)
-        for batch in _batches(samples):
-            made.write(batch)
-        return _finish(made, into, stale, options, facts)
+        with Writing(working, formats, options) as made:
+            for batch in _batches(samples):
+                made.write(batch)
+            return _finish(made, into, stale, options, facts)
     except OSError as error:
         raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     finally:
@@ -95,7 +96,7 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
     paths = made.finish()
     configs = made.configs()
     rows = {config.name: config.rows for config in configs}
-    hashes = {str(path.relative_to(working)): _fingerprint(path) for path in sorted(paths)}
+    known = _fingerprints(working, paths)
     licence = licence_id(options.licence)
     told = card.Told(
         configs=tuple(configs),
@@ -113,10 +114,12 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
         tokens=made.checks.tokens,
     )
     front = card.front_matter(configs, licence=options.licence, languages=sorted(made.languages), facts=facts)
-    paths += _describe(working, rows, croissant(configs, facts, hashes, licence))
+    more = _describe(working, rows, croissant(configs, facts, known, licence))
+    known |= _fingerprints(working, more)
+    paths += more
     old = _old_card(into)
     previous = read_manifest(into) if _manifest(into / MANIFEST) else {}
-    manifest = _manifest_of(told, options, made, working, paths)
+    manifest = _manifest_of(told, options, made, known)
     sections = sections_of(told) | changes.section(previous, manifest, old)
     _swap(into, working, paths, stale, card.render(front, sections, old), manifest)
     return Exported(
@@ -147,7 +150,7 @@ def _describe(working: Path, rows: Mapping[str, Mapping[str, int]], crumb: dict[
 
 
 def _manifest_of(
-    told: card.Told, options: Options, made: Writing, working: Path, paths: Sequence[Path]
+    told: card.Told, options: Options, made: Writing, fingerprints: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
     known: dict[str, JsonValue] = {
         "written_by": "instructgen",
@@ -159,9 +162,19 @@ def _manifest_of(
         "facts": told.facts.model_dump(mode="json", exclude_defaults=True),
         "statistics": told.statistics.model_dump(mode="json"),
         "findings": [finding.model_dump(mode="json") for finding in told.findings],
-        "files": {str(path.relative_to(working)): _fingerprint(path) for path in sorted(paths)},
+        "files": dict(sorted(fingerprints.items())),
     }
     return known | ({"withheld": dict(told.withheld)} if told.withheld else {})
+
+
+def _fingerprints(working: Path, paths: Iterable[Path]) -> dict[str, Any]:
+    """Return path in the folder -> size and hash; several files at once."""
+    names = sorted(paths)
+    with ThreadPoolExecutor() as pool:
+        return {
+            str(path.relative_to(working)): found
+            for path, found in zip(names, pool.map(_fingerprint, names), strict=True)
+        }
 
 
 def _fingerprint(path: Path) -> dict[str, JsonValue]:
@@ -213,9 +226,17 @@ def _remove(into: Path, names: Iterable[str]) -> None:
             path.parent.rmdir()
 
 
-def _batches(samples: Iterable[Sample | Single]) -> Iterator[list[Sample | Single]]:
-    stream = iter(samples)
-    while batch := list(islice(stream, BATCH)):
+def _batches(samples: Iterable[Sample | Singles]) -> Iterator[list[Sample] | Singles]:
+    batch: list[Sample] = []
+    for one in samples:
+        if isinstance(one, Sample):
+            batch.append(one)
+        if batch and (len(batch) == BATCH or isinstance(one, Singles)):
+            yield batch
+            batch = []
+        if isinstance(one, Singles):
+            yield one
+    if batch:
         yield batch
 
 

@@ -1,20 +1,23 @@
 """Ids in a stream: the first of its kind keeps its id, repeats become `-2`, `-3`, in 8 bytes a row.
 
-5 million ids take about 50 MB: 64-bit hashes in sorted arrays, merged as they grow, instead of a set of strings.
+5 million ids take about 50 MB: 64 bits of each in sorted arrays, merged as they grow, instead of a set of strings. An
+id of ours is a hash already, any other is hashed.
 Two different ids with one hash (probability below 1e-6 for 5 million) would number a row without need; nothing is lost.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from instructgen.records import ID_LENGTH
 
 if TYPE_CHECKING:
     import numpy as np
 
-RECENT = 100_000
-"""Hashes kept in a set before they are sorted into the arrays."""
+_OURS = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 class Numbering:
@@ -24,10 +27,9 @@ class Numbering:
     """
 
     def __init__(self) -> None:
-        self._recent: set[int] = set()
         self._sorted: list[np.ndarray] = []
         self._times: dict[int, int] = {}
-        """Hash -> how often it was seen, for repeated ids only."""
+        """Value -> how often it was seen, for repeated ids only."""
 
     @property
     def repeats(self) -> int:
@@ -36,38 +38,51 @@ class Numbering:
 
     def number(self, ids: Sequence[str]) -> list[str]:
         """Return the ids with repeats numbered. Order is what counts, not how the stream is cut into batches."""
-        hashes = [int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) for name in ids]
-        old = self._seen_before(hashes)
-        out = []
-        for name, value, known in zip(ids, hashes, old, strict=True):
-            if known or value in self._recent:
-                times = self._times[value] = self._times.get(value, 1) + 1
-                out.append(f"{name}-{times}")
-            else:
-                self._recent.add(value)
-                out.append(name)
-        if len(self._recent) >= RECENT:
-            self._settle()
+        import numpy as np
+
+        out = list(ids)
+        for place, times in self.repeated(np.array([_value(name) for name in ids], dtype=np.uint64)).items():
+            out[place] = f"{ids[place]}-{times}"
         return out
 
-    def _seen_before(self, hashes: list[int]) -> list[bool]:
+    def repeated(self, values: np.ndarray) -> dict[int, int]:
+        """Return place -> "seen for the n-th time", for ids seen before; `values` are 64 bits of each.
+
+        Of an id of ours that is what its first 16 digits say.
+        """
         import numpy as np
 
-        if not self._sorted:
-            return [False] * len(hashes)
-        wanted = np.array(hashes, dtype=np.uint64)
-        found = np.zeros(len(hashes), dtype=bool)
+        found, times = np.unique(values, return_counts=True)
+        known = np.zeros(len(found), dtype=bool)
         for block in self._sorted:
-            places = np.searchsorted(block, wanted)
-            found |= block[np.minimum(places, len(block) - 1)] == wanted
-        return list(map(bool, found.tolist()))
+            places = np.searchsorted(block, found)
+            known |= block[np.minimum(places, len(block) - 1)] == found
+        self._add(found[~known])
+        again = found[known | (times > 1)]
+        if not len(again):
+            return {}
+        fresh = set(found[~known].tolist())
+        numbered = {}
+        for place in np.flatnonzero(np.isin(values, again)).tolist():
+            value = int(values[place])
+            if value in fresh:
+                fresh.remove(value)
+            else:
+                numbered[place] = self._times[value] = self._times.get(value, 1) + 1
+        return numbered
 
-    def _settle(self) -> None:
-        """Sort the recent hashes into a block; blocks of similar size merge, so there are few."""
+    def _add(self, block: np.ndarray) -> None:
+        """Keep sorted values; blocks of similar size merge, so there are few."""
         import numpy as np
 
-        block = np.sort(np.fromiter(self._recent, dtype=np.uint64, count=len(self._recent)))
-        self._recent = set()
+        if not len(block):
+            return
         while self._sorted and len(self._sorted[-1]) <= 2 * len(block):
-            block = np.sort(np.concatenate([self._sorted.pop(), block]))
+            block = np.sort(np.concatenate([self._sorted.pop(), block]), kind="stable")
         self._sorted.append(block)
+
+
+def _value(name: str) -> int:
+    if _OURS.fullmatch(name):
+        return int(name[:16], 16)
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())

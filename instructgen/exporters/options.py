@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +16,9 @@ from instructgen.exporters.checks import SPECIAL, Finding
 from instructgen.exporters.shards import SHARD_BYTES
 from instructgen.formats import Format
 from instructgen.records import ID_LENGTH
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _REPEAT = re.compile(rf"([0-9a-f]{{{ID_LENGTH}}})-\d+")
 
@@ -87,6 +91,25 @@ def split_of(sample_id: str, splits: Mapping[str, float], seed: int) -> str:
         if place < upto:
             return split
     return "train"
+
+
+def splits_of(ids: bytes, splits: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Return split -> which ids belong to it, as `split_of` says of each; `ids` stand one behind the other."""
+    import numpy as np
+
+    begun = hashlib.sha256(f"{seed}:".encode())
+    hashes = []
+    for start in range(0, len(ids), ID_LENGTH):
+        whole = begun.copy()
+        whole.update(ids[start : start + ID_LENGTH])
+        hashes.append(whole.digest())
+    places = np.frombuffer(b"".join(hashes), ">u8")[::4].astype(np.float64) / 2**64
+    left, found, upto = np.ones(len(places), dtype=bool), {}, 0.0
+    for split in sorted(splits):
+        upto += splits[split]
+        found[split] = left & (places < upto)
+        left &= ~found[split]
+    return {split: chosen for split, chosen in {**found, "train": left}.items() if chosen.any()}
 
 
 def check_options(formats: Sequence[Format], options: Options) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from instructgen.formats.columns import bytes_of
 from instructgen.formats.holds import COLUMNS, MORE
 
 if TYPE_CHECKING:
@@ -90,6 +91,22 @@ def arrow_schema(columns: Mapping[str, Any]) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([pa.field(name, _arrow(feature)) for name, feature in columns.items()])
+
+
+def size_in_memory(values: pa.Array) -> int:
+    """Return the bytes of an Arrow column; which of its values are null counts only where one is."""
+    import pyarrow as pa
+
+    nulls = -(-len(values) // 8) if values.null_count else 0
+    if pa.types.is_struct(values.type):
+        return nulls + sum(map(size_in_memory, values.flatten()))
+    if pa.types.is_list(values.type):
+        return nulls + 4 * len(values) + size_in_memory(values.flatten())
+    if pa.types.is_string(values.type):
+        ends = bytes_of(values)[1]
+        return nulls + 4 * len(values) + int(ends[-1] - ends[0])
+    bare = values.nbytes - (-(-len(values) // 8) if values.buffers()[0] else 0)
+    return int(nulls + bare)
 
 
 def _arrow(feature: Any) -> pa.DataType:

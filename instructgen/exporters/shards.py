@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from instructgen.blocks import Behind
 from instructgen.errors import ExportError
+from instructgen.exporters.schema import size_in_memory
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 GROUP_ROWS = 10_000
@@ -28,9 +31,14 @@ SHARD_BYTES = 300 << 20
 class ParquetShards:
     """Rows of one split -> `<stem>-00000`, `<stem>-00001`, ... in a working folder; named for good by `close`."""
 
-    def __init__(self, folder: Path, stem: str, schema: pa.Schema, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(
+        self, folder: Path, stem: str, schema: pa.Schema, shard_bytes: int = SHARD_BYTES, behind: Behind | None = None
+    ) -> None:
         self._folder, self._stem, self._schema, self._limit = folder, stem, schema, shard_bytes
-        self._waiting: dict[str, list[Any]] = {name: [] for name in schema.names}
+        self._behind = behind or Behind()
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows: list[dict[str, Any]] = []
+        """Those that wait behind `_waiting`, and are no columns yet."""
         self._waiting_rows = self._waiting_bytes = 0
         self._sink: Any = None
         self._writer: Any = None
@@ -43,30 +51,44 @@ class ParquetShards:
     def write(self, row: dict[str, Any], size: int) -> None:
         """Take a row; `size` is its length as JSON in bytes. Raises: ExportError for a row above 1 GiB."""
         if size > ROW_BYTES:
-            raise ExportError(
-                f"row {row.get('id')!r} is {size:,} bytes long; a Parquet column holds at most 2 GB, we stop at "
-                f"{ROW_BYTES:,}. Shorten or remove it (see `instructgen clean`)"
-            )
+            raise _too_long(row.get("id"), size)
         if self._waiting_rows and self._waiting_bytes + size > GROUP_BYTES:
             self._flush()
-        self._take({name: [row.get(name)] for name in self._waiting}, 1, size)
+        self._rows.append(row)
+        self._count(1, size)
 
-    def write_columns(self, columns: Mapping[str, Sequence[Any]], sizes: Sequence[int]) -> None:
+    def write_columns(self, columns: Mapping[str, pa.Array], sizes: np.ndarray) -> None:
         """Take many rows as columns: the same files as from `write` row by row."""
+        import numpy as np
+        import pyarrow as pa
+
+        if (longest := int(sizes.max(initial=0))) > ROW_BYTES:
+            raise _too_long(columns["id"][int(sizes.argmax())].as_py(), longest)
+        batch = pa.record_batch([columns[name] for name in self._schema.names], schema=self._schema)
+        upto = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         begun = 0
         while begun < len(sizes):
-            end = min(len(sizes), begun + GROUP_ROWS - self._waiting_rows)
-            size = sum(sizes[begun:end])
-            if self._waiting_bytes + size > GROUP_BYTES:  # large rows: each may end a group
-                end, size = begun + 1, sizes[begun]
-                self.write({name: column[begun] for name, column in columns.items()}, size)
-            else:
-                self._take({name: column[begun:end] for name, column in columns.items()}, end - begun, size)
+            fit = int(np.searchsorted(upto, upto[begun] + GROUP_BYTES - self._waiting_bytes, side="right")) - 1
+            end = min(len(sizes), begun + GROUP_ROWS - self._waiting_rows, fit)
+            if end <= begun and self._waiting_rows:
+                self._flush()
+                continue
+            end = max(end, begun + 1)  # a row larger than a group is one of its own
+            self._settle()
+            self._waiting.append(batch.slice(begun, end - begun))
+            self._count(end - begun, int(upto[end] - upto[begun]))
             begun = end
 
-    def _take(self, columns: Mapping[str, Sequence[Any]], rows: int, size: int) -> None:
-        for name, waiting in self._waiting.items():
-            waiting.extend(columns[name])
+    def _settle(self) -> None:
+        """Make columns of the rows that wait."""
+        import pyarrow as pa
+
+        if self._rows:
+            columns = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
+            self._waiting.append(pa.RecordBatch.from_pydict(columns, schema=self._schema))
+            self._rows = []
+
+    def _count(self, rows: int, size: int) -> None:
         self._waiting_rows += rows
         self._waiting_bytes += size
         if self._waiting_rows >= GROUP_ROWS:
@@ -76,6 +98,7 @@ class ParquetShards:
         """Write what waits; rename the shards to `-00000-of-0000n`; return their paths."""
         if self._waiting_rows:
             self._flush()
+        self._behind.wait()
         self._end_shard()
         total = len(self.paths)
         for number, path in enumerate(self.paths):
@@ -85,16 +108,21 @@ class ParquetShards:
         return self.paths
 
     def _flush(self) -> None:
+        """Hand the rows that wait over, as one row group."""
+        self._settle()
+        batches, self._waiting = self._waiting, []
+        self._waiting_rows = self._waiting_bytes = 0
+        self._behind.do(lambda: self._write_group(batches))
+
+    def _write_group(self, batches: Sequence[pa.RecordBatch]) -> None:
         import pyarrow as pa
 
-        table = pa.Table.from_pydict(self._waiting, schema=self._schema)
-        self.arrow_bytes += table.nbytes
+        table = pa.Table.from_batches(batches).combine_chunks()
+        self.arrow_bytes += sum(size_in_memory(chunk) for column in table.columns for chunk in column.chunks)
         if self._writer is None:
             self._begin_shard()
-        self._writer.write_table(table, row_group_size=self._waiting_rows)
-        self.rows[-1] += self._waiting_rows
-        self._waiting = {name: [] for name in self._waiting}
-        self._waiting_rows = self._waiting_bytes = 0
+        self._writer.write_table(table, row_group_size=len(table))
+        self.rows[-1] += len(table)
         if self._sink.tell() >= self._limit:
             self._end_shard()
 
@@ -123,6 +151,13 @@ class ParquetShards:
             os.fsync(file.fileno())
 
 
+def _too_long(row: Any, size: int) -> ExportError:
+    return ExportError(
+        f"row {row!r} is {size:,} bytes long; a Parquet column holds at most 2 GB, we stop at {ROW_BYTES:,}. "
+        "Shorten or remove it (see `instructgen clean`)"
+    )
+
+
 class JsonLines:
     """Rows of one split -> one `.jsonl` file."""
 
@@ -131,8 +166,8 @@ class JsonLines:
         self.path = path
         self._file: IO[bytes] = path.open("wb", buffering=1 << 20)
 
-    def write(self, lines: Iterable[bytes]) -> None:
-        """Append lines, each with its newline."""
+    def write(self, lines: Iterable[bytes | memoryview]) -> None:
+        """Append lines, each with its newline, or the bytes of many."""
         self._file.writelines(lines)
 
     def close(self) -> Path:

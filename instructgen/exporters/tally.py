@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.verbs import VERBS
-from instructgen.formats.single import Single
+from instructgen.formats.columns import bytes_of
+from instructgen.formats.single import Singles
 from instructgen.records import Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 DISTINCT = 5_000
 """The most different values that one counter keeps; further new ones count as `(others)`."""
@@ -73,20 +79,20 @@ class Tally:
         for flag in known.notes:
             self._count("flags", flag)
 
-    def add_singles(self, batch: Sequence[Single]) -> None:
-        """Count what `add` counts of their samples."""
-        self._words["prompt"].update(len(one.instruction.split()) + len(one.input.split()) for one in batch)
-        self._words["answer"].update(len(one.output.split()) for one in batch)
-        self._turns[2] += len(batch)
-        found = [_WORD.match(one.instruction) for one in batch]
-        self._count_all("openings", (opening[0].lower() for opening in found if opening))
-        self._count_all("licences", ["not stated"] * len(batch))
-        self._count_all("sources", (one.source for one in batch if one.source))
+    def add_singles(self, batch: Singles, asked: np.ndarray, answered: np.ndarray) -> None:
+        """Count what `add` counts of their samples; `asked` and `answered` are words of questions and answers."""
+        import numpy as np
 
-    def _count_all(self, name: str, values: Iterable[str]) -> None:
-        """Count many: each value once, in the order in which they came, so that the same ones are kept."""
-        for value, times in Counter(values).items():
-            self._count(name, value, times)
+        for part, words in (("prompt", asked), ("answer", answered)):
+            counted = np.bincount(words)
+            lengths = counted.nonzero()[0]
+            self._words[part].update(dict(zip(lengths.tolist(), counted[lengths].tolist(), strict=True)))
+        self._turns[2] += len(batch)
+        for word, rows in _openings(batch.instruction).items():
+            self._count("openings", word, rows)
+        self._count("licences", "not stated", len(batch))
+        if batch.source:
+            self._count("sources", batch.source, len(batch))
 
     def _count(self, name: str, value: str, times: int = 1) -> None:
         counter = self._counters[name]
@@ -99,6 +105,29 @@ class Tally:
         ranked["openings"] = dict(list(ranked["openings"].items())[:20])
         lengths = {part: _quantiles(counter) for part, counter in self._words.items() if counter}
         return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **ranked)
+
+
+def _openings(texts: pa.Array) -> dict[str, int]:
+    """Return how often each first word opens a text, words in the order in which they came."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data, ends = bytes_of(texts)
+    letter = np.zeros(256, bool)
+    letter[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = True
+    others = np.append(np.flatnonzero(~letter[data]), len(data))
+    begin = ends[:-1]
+    end = np.minimum(others[np.searchsorted(others, begin)], ends[1:])
+    inside = end < ends[1:]
+    if (data[end[inside]] >= 128).any():  # letters of other alphabets
+        found = [_WORD.match(text) for text in texts.to_pylist()]
+        return dict(Counter(opening[0].lower() for opening in found if opening))
+    begin, end = begin[end > begin], end[end > begin]
+    places = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int32)
+    at = np.repeat(begin - places[:-1], end - begin) + np.arange(places[-1])
+    words = pa.StringArray.from_buffers(len(begin), pa.py_buffer(places), pa.py_buffer(data[at] | 32))
+    return {found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()}
 
 
 def _ranked(counter: Mapping[str, int]) -> dict[str, int]:

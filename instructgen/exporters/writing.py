@@ -6,25 +6,31 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
+from instructgen.blocks import Behind
 from instructgen.errors import ExportError
 from instructgen.exporters import card, schema
 from instructgen.exporters.checks import Checks, Finding
 from instructgen.exporters.numbering import Numbering
 from instructgen.exporters.openai_rules import OpenAIRules
-from instructgen.exporters.options import Options, split_of
+from instructgen.exporters.options import Options, split_of, splits_of
 from instructgen.exporters.shards import JsonLines, ParquetShards
 from instructgen.exporters.tally import Tally
 from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
+from instructgen.formats.columns import bytes_of, fixed_width, json_objects, sha256_starts, word_counts
 from instructgen.formats.holds import carried, columns_of
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
-from instructgen.formats.single import Single, as_sample, writes_singles
-from instructgen.records import ID_LENGTH, Sample, canonical, digest
+from instructgen.formats.single import Singles, writes_singles
+from instructgen.records import ID_LENGTH, Sample, canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 GROUP_SAMPLES = 10_000
 """The most samples that share a row: larger groups become several rows."""
@@ -37,6 +43,7 @@ class Writing:
 
     def __init__(self, working: Path, formats: Sequence[Format], options: Options) -> None:
         self._working, self._formats, self._options = working, formats, options
+        self._behind = Behind()
         self._numbering = Numbering()
         self._columns = {shape.name: schema.with_ours(shape.columns, options.provenance) for shape in formats}
         self._schemas = {name: schema.arrow_schema(columns) for name, columns in self._columns.items()}
@@ -64,18 +71,25 @@ class Writing:
         self.seen = self.samples = 0
         """Samples of the input, and those of them that at least one config holds."""
 
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End; nothing is written any more when this returns."""
+        self._behind.close()
+
     @property
     def repeats(self) -> int:
         """How many samples had an id that was there before."""
         return self._numbering.repeats
 
-    def write(self, batch: Sequence[Sample | Single]) -> None:
-        """Write a batch of samples to every config; a batch of nothing but `Single` goes a faster way to the same."""
-        singles = [one for one in batch if isinstance(one, Single)]
-        if self._takes_singles and len(singles) == len(batch):
-            self._write_singles(singles)
+    def write(self, batch: list[Sample] | Singles) -> None:
+        """Write a batch of samples to every config; `Singles` go a faster way to the same where they can."""
+        if isinstance(batch, Singles) and self._takes_singles:
+            self._write_singles(batch)
         else:
-            self._write_samples([as_sample(one) for one in batch])
+            self._write_samples(batch.samples() if isinstance(batch, Singles) else batch)
 
     def _write_samples(self, batch: list[Sample]) -> None:
         if self._options.commercial:
@@ -98,38 +112,55 @@ class Writing:
         if sample.provenance.language:
             self.languages.add(sample.provenance.language)
 
-    def _write_singles(self, batch: Sequence[Single]) -> None:
+    def _write_singles(self, batch: Singles) -> None:
         """Do what `_write_samples` does, without making samples and column by column."""
-        ids = self._numbering.number([digest(one.content())[:ID_LENGTH] for one in batch])
-        self.tally.add_singles(batch)
-        self.checks.look_singles(batch, self.seen + 1)
+        import numpy as np
+        import pyarrow as pa
+
+        hashes = sha256_starts(batch.contents(), ID_LENGTH // 2)
+        digits = hashes.hex().encode()
+        ids = fixed_width(digits, ID_LENGTH)
+        values = np.frombuffer(hashes, np.uint8).reshape(-1, ID_LENGTH // 2)[:, :8].copy().view(">u8").ravel()
+        asked = word_counts(batch.instruction) + word_counts(batch.input)
+        answered = word_counts(batch.output)
+        self.tally.add_singles(batch, asked, answered)
+        self.checks.look_singles(batch, self.seen + 1, asked, answered)
         self.samples += len(batch)
         self.seen += len(batch)
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(ids):
-            places.setdefault(split_of(name, self._options.splits, self._options.seed), []).append(place)
+        splits: dict[str, np.ndarray | None] = {"train": None}
+        if self._options.splits:
+            splits = dict(splits_of(digits, self._options.splits, self._options.seed))
+        if repeated := self._numbering.repeated(values.astype(np.uint64)):
+            names = ids.to_pylist()
+            for place, times in repeated.items():
+                names[place] += f"-{times}"
+            ids = pa.array(names, pa.string())
         for shape in self._formats:
-            self._write_single_rows(shape, batch, ids, places)
+            self._write_columns(shape, batch, ids, splits)
 
-    def _write_single_rows(
-        self, shape: Format, batch: Sequence[Single], ids: Sequence[str], places: Mapping[str, Sequence[int]]
+    def _write_columns(
+        self, shape: Format, batch: Singles, ids: pa.Array, splits: Mapping[str, np.ndarray | None]
     ) -> None:
-        rows = [shape.row_of(one.instruction, one.input, one.output) or {} for one in batch]
-        lines = [encoded(row) + b"\n" for row in rows]
-        columns: dict[str, Sequence[Any]] = {name: [row[name] for row in rows] for name in shape.columns}
-        columns["id"] = ids
-        sizes = [len(line) + len(name) for line, name in zip(lines, ids, strict=True)]
+        """Write one config's rows; a split's rows are those of its mask, `None` = all."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns = shape.write_singles(batch)
+        lines = json_objects(columns, end="}\n")
+        columns = {**columns, "id": ids}
+        sizes = np.diff(bytes_of(lines)[1]) + pc.utf8_length(ids).to_numpy()
         if self._options.provenance == "json":
-            apart = "input" in shape.holds
-            known = [canonical(one.carried(input_apart=apart)).decode() for one in batch]
-            columns["provenance"] = known
-            sizes = [size + len(text) for size, text in zip(sizes, known, strict=True)]
-        for split, chosen in places.items():
-            of_split = {name: [column[place] for place in chosen] for name, column in columns.items()}
-            self._parquet(shape.name, split).write_columns(of_split, [sizes[place] for place in chosen])
-            self._jsonl(shape.name, split).write([lines[place] for place in chosen])
-        if rows and shape.name not in self.examples:
-            self.examples[shape.name] = _shown(rows[0])
+            columns["provenance"] = batch.carried(input_apart="input" in shape.holds)
+            sizes = sizes + pc.utf8_length(columns["provenance"]).to_numpy()
+        for split, mask in splits.items():
+            chosen = {**columns, "": lines}
+            if mask is not None:
+                chosen = {name: column.filter(pa.array(mask)) for name, column in chosen.items()}
+            self._jsonl(shape.name, split).write([memoryview(bytes_of(chosen.pop(""))[0])])
+            self._parquet(shape.name, split).write_columns(chosen, sizes if mask is None else sizes[mask])
+        if shape.name not in self.examples:
+            self.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
 
     def _commercial(self, sample: Sample) -> bool:
         """Tell whether a sample may be used commercially; one without a licence has that of the dataset."""
@@ -234,7 +265,7 @@ class Writing:
     def _parquet(self, config: str, split: str) -> ParquetShards:
         if (config, split) not in self._shards:
             self._shards[config, split] = ParquetShards(
-                self._working / config, split, self._schemas[config], self._options.shard_bytes
+                self._working / config, split, self._schemas[config], self._options.shard_bytes, self._behind
             )
         return self._shards[config, split]
 

@@ -13,9 +13,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from instructgen.records import Sample, Turn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from instructgen.formats.single import Singles
 
 Row = dict[str, Any]
 
@@ -55,6 +60,9 @@ class Format:
     """Column -> feature, as the card states it: "string", [..] for lists, {...} for structs."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """Columns, and keys inside of them, that a written row may lack, or that `flat` puts into another form."""
+    plain: ClassVar[tuple[str, str, str] | None] = None
+    """Columns of instruction, input ("" = the shape has none) and output: a row with these texts and no other column
+    is read as a question and its answer, many at a time (`formats.single`). The input may be missing or null."""
     holds: ClassVar[frozenset[str]] = frozenset()
     """Parts of a sample that a row has a place for, of `formats.holds.PARTS`; "input" = apart from the instruction,
     "step_keys" = what a step has beside text and rating, "provenance" = all of it."""
@@ -71,20 +79,12 @@ class Format:
     def write(self, sample: Sample) -> Row:
         """Return the sample's row. Raises: Unwritable."""
 
-    def single_of(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
-        """Return instruction, input and output of a row that `read` makes nothing else of; `None` = ask `read`.
+    def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
+        """Return, by column, what `write` makes of many samples of two turns and no more, whatever their texts.
 
-        A faster way to what `read` says, for `formats.single`: only rows whose columns are all the shape's own, without
-        an id, as texts.
+        A faster way to the same, for `formats.single`; shapes without one need not have it.
         """
-        return None
-
-    def row_of(self, instruction: str, given: str, output: str) -> Row | None:
-        """Return what `write` makes of a sample with these two turns and no more; `None` = ask `write`.
-
-        All samples or none: shapes answer alike whatever the texts.
-        """
-        return None
+        raise NotImplementedError(f"format {self.name!r} writes row by row")
 
     def flat(self, row: Row) -> Row:
         """Return a written row as its `columns` hold it in Parquet: free-form parts become JSON texts."""

@@ -7,15 +7,19 @@ columns and GPTeacher's `response` are read too; what is written has the three c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import rest_of, text_of
 from instructgen.records import Sample
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from instructgen.formats.single import Singles
+
 ANSWERS = ("output", "response")
-SINGLE = frozenset({"instruction", "input", "output"})
 KNOWN = frozenset({"instruction", "input", "output", "response", "system", "history"})
 
 
@@ -26,6 +30,7 @@ class Alpaca(Format):
     title: ClassVar[str] = "instruction, input, output"
     consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory", "Axolotl", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"instruction": "string", "input": "string", "output": "string"}
+    plain: ClassVar[tuple[str, str, str] | None] = ("instruction", "input", "output")
     holds: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def fits(self, row: Mapping[str, Any]) -> bool:
@@ -48,21 +53,12 @@ class Alpaca(Format):
         turns.append({"role": "assistant", "content": text_of(row, answer)})
         return [Sample.model_validate({"turns": turns, **rest_of(row, KNOWN)})]
 
-    def single_of(self, row: Mapping[str, Any]) -> tuple[str, str, str] | None:
-        """Return instruction, input and output of a row without other columns."""
-        instruction, given, output = row.get("instruction"), row.get("input"), row.get("output")
-        if given is None:
-            given = ""
-        if isinstance(instruction, str) and isinstance(given, str) and isinstance(output, str) and row.keys() <= SINGLE:
-            return instruction, given, output
-        return None
-
     def write(self, sample: Sample) -> Row:
         """Return instruction, input, output. Raises: Unwritable for system messages, dialogues, tools, ..."""
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
-        return self.row_of(question.content, question.input, answer.text)
+        return {"instruction": question.content, "input": question.input, "output": answer.text}
 
-    def row_of(self, instruction: str, given: str, output: str) -> Row:
+    def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
         """Return instruction, input, output."""
-        return {"instruction": instruction, "input": given, "output": output}
+        return {"instruction": singles.instruction, "input": singles.input, "output": singles.output}

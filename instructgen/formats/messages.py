@@ -7,13 +7,19 @@ allows (tools, tool calls, weights, names); what is written holds role and conte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row
 from instructgen.formats.chat import chat_rows, turns_of
+from instructgen.formats.columns import chat
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from instructgen.formats.single import Singles
 
 KNOWN = frozenset({"messages", "tools"})
 
@@ -47,7 +53,6 @@ class Messages(Format):
         demand(sample, self.holds, self.name)
         return {"messages": chat_rows(sample.turns)}
 
-    def row_of(self, instruction: str, given: str, output: str) -> Row:
-        """Return a question, its input joined to it, and the answer."""
-        question = f"{instruction}\n\n{given}" if given else instruction
-        return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": output}]}
+    def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
+        """Return questions, their inputs joined to them, and the answers."""
+        return {"messages": chat(singles.question, singles.output)}

@@ -9,13 +9,18 @@ flan                     {"inputs": "...", "targets": "..."}
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable, Unwritable
 from instructgen.formats.chat import chat_rows, closed, messages_of, single_answer
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import rest_of, text_of
 from instructgen.records import Sample, Turn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from instructgen.formats.single import Singles
 
 _PLAIN = {"role": "string", "content": "string"}
 KNOWN = frozenset({"prompt", "completion"})
@@ -34,6 +39,7 @@ class PromptCompletion(Format):
     title: ClassVar[str] = "prompt, completion as texts"
     consumers: ClassVar[tuple[str, ...]] = ("TRL", "LLaMA-Factory", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"prompt": "string", "completion": "string"}
+    plain: ClassVar[tuple[str, str, str] | None] = ("prompt", "", "completion")
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has prompt and completion as texts."""
@@ -48,6 +54,10 @@ class PromptCompletion(Format):
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
         return {"prompt": question.text, "completion": answer.text}
+
+    def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
+        """Return the questions, their inputs joined to them, and the answers."""
+        return {"prompt": singles.question, "completion": singles.output}
 
 
 class ChatPromptCompletion(Format):
@@ -110,6 +120,7 @@ class Flan(Format):
     title: ClassVar[str] = "inputs, targets"
     consumers: ClassVar[tuple[str, ...]] = ("LLaMA-Factory", "torchtune")
     columns: ClassVar[Mapping[str, Any]] = {"inputs": "string", "targets": "string"}
+    plain: ClassVar[tuple[str, str, str] | None] = ("inputs", "", "targets")
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has inputs and targets as texts."""
@@ -127,6 +138,10 @@ class Flan(Format):
         demand(sample, self.holds, self.name)
         question, answer = sample.turns
         return {"inputs": question.text, "targets": answer.text}
+
+    def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
+        """Return the questions, their inputs joined to them, and the answers."""
+        return {"inputs": singles.question, "targets": singles.output}
 
 
 def _flan_keys(row: Mapping[str, Any]) -> tuple[str, str]:

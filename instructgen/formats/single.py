@@ -1,84 +1,199 @@
-"""One question with its answer and nothing else: what most rows of instruction data are, at a tenth of the price.
+"""One question with its answer and nothing else: what most rows of instruction data are, many at a time.
 
-A `Sample` takes 10 microseconds to validate, a `Single` half of one. Streams that are only copied from shape to shape
-(exports) read rows as `Single` where the shape can, and make the `Sample` when anything more is asked of it:
-`single.sample()` is what `detect.read` makes of the same row, id and provenance included.
+A `Sample` takes 10 microseconds to validate. Streams that are only copied from shape to shape (exports) read such rows
+by column, as `Singles`, and make the samples when anything more is asked of them: `singles.samples()` is what
+`detect.read` makes of the same rows, ids and provenance included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from instructgen.formats import Format
+from instructgen.formats.columns import as_json, escaped, join, where
 from instructgen.formats.detect import read, read_row
 from instructgen.records import Provenance, Rejection, Sample
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-class Single(NamedTuple):
-    """A sample of two turns, whose provenance says no more than where it stood."""
+ROWS = 10_000
+"""Rows that are gathered before they become columns."""
+CHARACTERS = 16 << 20
+"""Characters after which they do so too; a row of more is read by itself."""
+BLOCK_BYTES = 64 << 20
+"""A block of lines above this is read row by row: one column of it could be more than Arrow's texts can hold."""
 
-    instruction: str
-    input: str
-    output: str
+
+@dataclass(frozen=True)
+class Singles:
+    """Samples of two turns, whose provenance says no more than where they stood; three columns of texts."""
+
+    instruction: pa.Array
+    input: pa.Array
+    """Empty where there is none."""
+    output: pa.Array
+    numbers: pa.Array
+    """Of their rows in the source, int64."""
     source: str = ""
-    source_id: str = ""
 
-    def sample(self) -> Sample:
-        """Return the sample that this is."""
-        return Sample.single(
-            self.instruction,
-            input=self.input,
-            output=self.output,
-            provenance=Provenance(source=self.source, source_id=self.source_id),
-        )
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.instruction)
 
-    def content(self) -> dict[str, Any]:
-        """Return what the id is a hash of: the sample's JSON form without provenance, its keys in order."""
-        question: dict[str, str] = {"content": self.instruction} if self.instruction else {}
-        if self.input:
-            question["input"] = self.input
-        question["role"] = "user"
-        answer = {"content": self.output, "role": "assistant"} if self.output else {"role": "assistant"}
-        return {"turns": (question, answer)}
+    @cached_property
+    def question(self) -> pa.Array:
+        """What a model reads: the instruction, then a blank line and the input if there is one."""
+        return where(self._no_input, self.instruction, join(self.instruction, "\n\n", self.input))
 
-    def carried(self, *, input_apart: bool) -> dict[str, Any]:
-        """Return what `holds.carried` returns for the sample, its keys in order."""
-        known: dict[str, Any] = {"source": self.source} if self.source else {}
-        if self.source_id:
-            known["source_id"] = self.source_id
-        if self.input and not input_apart:
-            known["turns"] = {"0": {"input": len(self.input)}}
-        return known
+    @cached_property
+    def _no_input(self) -> pa.Array:
+        import pyarrow.compute as pc
+
+        return pc.equal(self.input, "")
+
+    def samples(self) -> list[Sample]:
+        """Return the samples that these are."""
+        columns = (self.instruction, self.input, self.output, self.numbers)
+        return [
+            Sample.single(instruction, input=given, output=output, provenance=self._provenance(number))
+            for instruction, given, output, number in zip(*(column.to_pylist() for column in columns), strict=True)
+        ]
+
+    def _provenance(self, number: int) -> Provenance:
+        return Provenance(source=self.source, source_id=str(number)) if self.source else Provenance()
+
+    def contents(self) -> pa.Array:
+        """Return the JSON texts that ids are hashes of: `records.canonical` of each sample without its provenance."""
+        import pyarrow.compute as pc
+
+        instruction, given, output = escaped(self.instruction), escaped(self.input), escaped(self.output)
+        asked = where(pc.equal(instruction, ""), "", join('"content":"', instruction, '",'))
+        given = where(self._no_input, "", join('"input":"', given, '",'))
+        said = where(pc.equal(output, ""), "", join('"content":"', output, '",'))
+        return join('{"turns":[{', asked, given, '"role":"user"},{', said, '"role":"assistant"}]}')
+
+    def carried(self, *, input_apart: bool) -> pa.Array:
+        """Return what `holds.carried` returns for each sample, as `records.canonical` spells it."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        source = as_json(pa.array([self.source]))[0].as_py()
+        known = join(f'"source":{source},"source_id":"', pc.cast(self.numbers, pa.string()), '"') if self.source else ""
+        if input_apart:
+            return join("{", known, "}") if self.source else pa.array(["{}"] * len(self))
+        length = pc.cast(pc.utf8_length(self.input), pa.string())
+        turns = where(self._no_input, "", join("," if self.source else "", '"turns":{"0":{"input":', length, "}}"))
+        return join("{", known, turns, "}")
+
+
+def columns_of_block(data: bytes, shape: Format, first: int, source: str = "") -> Singles | None:
+    """Return a block of JSON lines as columns; `None` when any line is more or other than a plain row of the shape.
+
+    `first` is the number of its first line. Only one object a line, with the shape's plain columns as UTF-8 texts, is
+    taken here; the full readers name what is wrong with anything else.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.json
+
+    if not reads_singles(shape) or len(data) > BLOCK_BYTES or not data.endswith(b"\n") or not _is_utf8(data):
+        return None
+    line = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(line == ord("\n"))
+    begins = np.concatenate([[0], ends[:-1] + 1])
+    if not ((line[begins] == ord("{")).all() and (line[ends - 1] == ord("}")).all()):
+        return None
+    names = [name for name in shape.plain or () if name]
+    try:
+        table = pyarrow.json.read_json(
+            pa.BufferReader(data),
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema([(name, pa.string()) for name in names]), unexpected_field_behavior="error"
+            ),
+        ).combine_chunks()
+    except pa.ArrowInvalid:
+        return None
+    if len(table) != len(ends):  # several objects on a line
+        return None
+    return _made({name: table[name].chunk(0) for name in names}, shape, np.arange(first, first + len(table)), source)
+
+
+def _made(columns: Mapping[str, pa.Array], shape: Format, numbers: Any, source: str) -> Singles | None:
+    """Return columns of the shape as `Singles`; `None` when a question or an answer is null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    instruction, given, output = shape.plain or ("", "", "")
+    if columns[instruction].null_count or columns[output].null_count:
+        return None
+    inputs = pc.fill_null(columns[given], "") if given else pa.array([""] * len(numbers))
+    return Singles(columns[instruction], inputs, columns[output], pa.array(numbers, pa.int64()), source)
 
 
 def read_light(
     rows: Iterable[tuple[int, Mapping[str, Any]]], shape: Format, source: str = ""
-) -> Iterator[Single | Sample | Rejection]:
-    """Yield what `detect.read` yields, with a `Single` in place of each sample that is no more than that."""
-    if not _beside(shape, "read", "single_of"):
+) -> Iterator[Singles | Sample | Rejection]:
+    """Yield what `detect.read` yields, with runs of samples that are no more than that as `Singles`."""
+    if not reads_singles(shape):
         yield from read(rows, shape, source)
         return
-    single_of, make = shape.single_of, Single._make
-    for number, row in shape.gather(rows):
-        found = single_of(row)
-        if found is None or not _is_text(found):
+    plain: list[tuple[int, str, str, str]] = []
+    size = 0
+    for number, row in rows:
+        found = _plain(row, shape.plain or ("", "", ""))
+        if found is not None:
+            plain.append((number, *found))
+            size += sum(map(len, found))
+        if plain and (found is None or len(plain) == ROWS or size > CHARACTERS):
+            yield _gathered(plain, source)
+            plain, size = [], 0
+        if found is None:
             yield from read_row(number, row, shape, source)
-        elif source:
-            yield make((*found, source, str(number)))
-        else:
-            yield make((*found, "", ""))
+    if plain:
+        yield _gathered(plain, source)
 
 
-def as_sample(one: Single | Sample) -> Sample:
-    """Return the sample."""
-    return one.sample() if isinstance(one, Single) else one
+def _gathered(plain: list[tuple[int, str, str, str]], source: str) -> Singles:
+    import pyarrow as pa
+
+    numbers, instruction, given, output = zip(*plain, strict=True)
+    texts = [pa.array(column, pa.string()) for column in (instruction, given, output)]
+    return Singles(texts[0], texts[1], texts[2], pa.array(numbers, pa.int64()), source)
+
+
+def _plain(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[str, str, str] | None:
+    """Return instruction, input and output of a row without other columns; `None` for anything but UTF-8 texts."""
+    instruction, given, output = row.get(names[0]), row.get(names[1]) if names[1] else "", row.get(names[2])
+    if given is None:
+        given = ""
+    if not (isinstance(instruction, str) and isinstance(given, str) and isinstance(output, str)):
+        return None
+    if not row.keys() <= set(filter(None, names)):
+        return None
+    if len(instruction) + len(given) + len(output) > CHARACTERS:
+        return None
+    return (instruction, given, output) if _is_utf8(instruction, given, output) else None
+
+
+def samples_of(one: Singles | Sample) -> list[Sample]:
+    """Return the samples."""
+    return one.samples() if isinstance(one, Singles) else [one]
+
+
+def reads_singles(shape: Format) -> bool:
+    """Tell whether the shape's `plain` columns say what its `read` says, and rows stand alone."""
+    return shape.plain is not None and type(shape).gather is Format.gather and _beside(shape, "read", "plain")
 
 
 def writes_singles(shape: Format) -> bool:
-    """Tell whether `row_of` says for a `Single` what `write` says for its sample, and nothing else is to be done."""
+    """Tell whether `write_singles` says what `write` says of samples, and nothing else is to be done."""
     plain = type(shape).group is Format.group and type(shape).flat is Format.flat
-    return plain and _beside(shape, "write", "row_of") and shape.row_of("", "", "") is not None
+    return plain and type(shape).write_singles is not Format.write_singles and _beside(shape, "write", "write_singles")
 
 
 def _beside(shape: Format, full: str, short: str) -> bool:
@@ -87,13 +202,13 @@ def _beside(shape: Format, full: str, short: str) -> bool:
     return homes[0] is homes[1]
 
 
-def _is_text(texts: tuple[str, str, str]) -> bool:
-    """Tell whether UTF-8 can hold all texts: half a surrogate pair is for the full reader to name."""
-    instruction, given, output = texts
-    if instruction.isascii() and output.isascii() and given.isascii():
+def _is_utf8(*texts: str | bytes) -> bool:
+    """Tell whether texts can be written, or bytes read, as UTF-8: half a surrogate pair is for others to name."""
+    if all(text.isascii() for text in texts):
         return True
     try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
+        for text in texts:
+            text.encode() if isinstance(text, str) else text.decode()
+    except UnicodeError:
         return False
     return True

@@ -1,5 +1,9 @@
 """What changed between two datasets."""
 
+import hashlib
+
+import pytest
+
 from instructgen.exporters.diff import difference
 from instructgen.exporters.numbering import Numbering
 from instructgen.records import Provenance, Sample
@@ -46,10 +50,10 @@ def test_repeated_rows_are_as_many_rows():
     assert (fewer.rows, fewer.removed, fewer.unchanged) == ((4, 2), 2, 2)
 
 
-def test_numbering_does_not_depend_on_batches(monkeypatch):
-    """Repeats are numbered in order, however the stream is cut and however often the memory settles."""
-    monkeypatch.setattr("instructgen.exporters.numbering.RECENT", 7)
-    ids = [f"id{(n * n) % 37}" for n in range(400)]
+@pytest.mark.parametrize("length", [4, 20])
+def test_numbering_does_not_depend_on_batches(length):
+    """Repeats are numbered in order, however the stream is cut, whether ids are hashes of ours or anything else."""
+    ids = [hashlib.sha256(f"{(n * n) % 37}".encode()).hexdigest()[:length] for n in range(400)]
     seen: dict[str, int] = {}
     expected = []
     for name in ids:

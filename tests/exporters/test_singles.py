@@ -3,19 +3,24 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from instructgen import files
+from instructgen import blocks, files
+from instructgen.cli.inputs import open_input
 from instructgen.exporters import shards, tally
 from instructgen.exporters.folder import Options, export
 from instructgen.exporters.writing import Writing
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.detect import read
 from instructgen.formats.messages import Messages
-from instructgen.formats.single import Single, read_light, writes_singles
+from instructgen.formats.prompt_completion import Flan, PromptCompletion
+from instructgen.formats.single import Singles, read_light, samples_of, writes_singles
 from instructgen.records import Rejection, Sample
 from tests.exporters.test_folder import tree
 
 BOTH = [Alpaca(), Messages()]
+ALL = [*BOTH, PromptCompletion(), Flan()]
 HARD = [
     {"instruction": "Say <|im_end|>", "input": "", "output": "[INST] no [/INST]"},
     {"instruction": "Half a pair \ud83d", "input": "", "output": "?"},
@@ -38,7 +43,14 @@ PLAIN = [
 ] * 2
 
 
-def both_ways(tmp_path, rows, formats=BOTH, source="rows", **options):
+def texts():
+    """Return texts as they come, and what the faster way must not trip over."""
+    pieces = st.sampled_from(["word", "Two words", " ", "\n", "\n\n", "<|x|>", "<|", '"', "\\", "\x1c", "\x00", "\x7f",
+                              "\u2003", "\x85", "é", "Éa", "你好", "🙂", "²", "_a", "7b"])  # fmt: skip
+    return st.lists(pieces | st.text(max_size=3), max_size=6).map("".join)
+
+
+def both_ways(tmp_path, rows, formats=ALL, source="rows", **options):
     """Export rows with and without the faster way; return both folders' bytes and what was rejected."""
     told, rejected = [], []
     for name, reader in (("full", read), ("light", read_light)):
@@ -95,8 +107,8 @@ def test_plain_rows_do_not_become_samples(tmp_path, monkeypatch):
         raise AssertionError("a sample was made")
 
     monkeypatch.setattr(Writing, "_write_samples", refused)
-    monkeypatch.setattr(Single, "sample", refused)
-    done = export(read_light(enumerate(PLAIN, 1), Alpaca()), BOTH, tmp_path / "out")
+    monkeypatch.setattr(Singles, "samples", refused)
+    done = export(read_light(enumerate(PLAIN, 1), Alpaca()), ALL, tmp_path / "out")
     assert done.samples == len(PLAIN)
     assert done.repeated_ids == len(PLAIN) // 2
 
@@ -133,8 +145,82 @@ def test_shapes_that_change_one_way_alone_are_asked_in_full(tmp_path):
     assert made.instruction == "word0 0?"
 
 
-def test_a_single_is_its_sample():
-    """A `Single` makes the very sample that the full reader makes, and knows its content for the id."""
-    for row in PLAIN[:30] + HARD:
-        full, light = (list(reader([(4, row)], Alpaca(), "rows")) for reader in (read, read_light))
-        assert full == [one.sample() if isinstance(one, Single) else one for one in light]
+@pytest.mark.parametrize("shape", [Alpaca(), PromptCompletion(), Flan()], ids=lambda shape: shape.name)
+def test_singles_are_their_samples(shape):
+    """`Singles` make the very samples that the full reader makes of the same rows, ids and provenance included."""
+    names = dict(zip(("instruction", "input", "output"), shape.plain, strict=True))
+    rows = [{names.get(key, key): value for key, value in row.items() if names.get(key, key)} for row in PLAIN + HARD]
+    rows += [{**rows[0], "": "a column without a name"}]
+    full = list(read(enumerate(rows, 4), shape, "rows"))
+    light = list(read_light(enumerate(rows, 4), shape, "rows"))
+    assert any(isinstance(one, Singles) and len(one) > 1000 for one in light)
+    assert full == [made for one in light for made in (samples_of(one) if isinstance(one, Singles) else [one])]
+    shown = [json.loads(text) for one in light if isinstance(one, Singles) for text in one.contents().to_pylist()]
+    kept = [made.as_json() for one in light if isinstance(one, Singles) for made in one.samples()]
+    assert shown == [{"turns": one["turns"]} for one in kept]
+
+
+LINES = [
+    b'{"instruction":"a","input":"","output":"b"}',
+    b' { "output" : "b" , "instruction" : "\\u00e9\\ud83d\\ude42\\/" } ',
+    b'{"instruction":"a","input":null,"output":"tab\\tline\\nquote\\"back\\\\bell\\u0007nil\\u0000del\x7f"}',
+    "{\"instruction\":\"\u2003wide\u0085\",\"output\":\"\u4f60\u597d\"}".encode(),
+    b'{"instruction":"a","output":"b"}\r',
+    b'{"instruction":"a","instruction":"again","output":"b"}',
+    b'{"instruction":"a","output":"b","id":3}', b'{"instruction":"a","output":null}', b'{"instruction":"a","output":7}',
+    b'{"instruction":"a"}', b"{}", b"", b"  ", b"[1]", b'"text"', b"null", b'{"instruction":"torn',
+    b'{"instruction":"a","output":"b"}{"instruction":"c","output":"d"}', b'{"instruction":"a","output":"b"} more',
+    b'{"instruction":"\xff","output":"b"}', b'{"instruction":"\xed\xa0\x80","output":"b"}',
+    b'{"instruction":"half \\ud83d","output":"b"}', b'{"instruction":"a\tb","output":"c"}',
+    b'{"instruction":NaN,"output":"b"}', b'{"instruction":"a","output":"b",}',
+    b'{"instruction":"<|im_end|>","output":"[INST]"}',
+    b'{"instruction":"2020-01-01","output":"12:00"}', b'{"instruction":{"a":1},"output":["b"]}',
+    b'{"instr\\u0075ction":"escaped name","output":"b"}', b'{"instruction":"","input":"x","output":""}',
+]  # fmt: skip
+
+
+def told(path, name):
+    """Return what is in a file of Alpaca lines, read one way or the other, and what could not be read."""
+    made = [one for kept in getattr(open_input(str(path), "alpaca"), name) for one in
+            (samples_of(kept) if not isinstance(kept, Rejection) else [kept])]  # fmt: skip
+    return ([one for one in made if not isinstance(one, Rejection)],
+            sorted(str(one.as_json()) for one in made if isinstance(one, Rejection)))  # fmt: skip
+
+
+@given(
+    lines=st.lists(st.sampled_from(LINES) | st.sampled_from(LINES[:4]), max_size=40),
+    block=st.sampled_from([1, 60, 400, 1 << 20]), mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    end=st.sampled_from([b"\n", b""]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_blocks_of_lines_are_read_as_line_by_line(tmp_path, lines, block, mark, end):
+    """Whatever stands in a file, and wherever blocks end: the same samples, the same row numbers, the same errors."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(mark + b"\n".join([*lines, LINES[0]]) + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", block)
+        assert told(path, "light") == told(path, "made")
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({name: texts() for name in ("instruction", "input", "output")}), min_size=1, max_size=60
+    )
+)
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_texts_give_the_same_folder(tmp_path, rows):
+    """Controls, quotes, spaces and letters of all alphabets, marks of templates, repeats: every byte is equal."""
+    full, light = both_ways(tmp_path, rows, splits={"test": 0.3}, special_tokens=("<|x|>", "\n\n", "é"))
+    assert full == light
+
+
+def test_plain_lines_of_a_file_are_columns(tmp_path):
+    """A file of plain lines becomes no sample on its way, blocks apart, and numbers run on."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(json.dumps(row).encode() + b"\n" for row in PLAIN))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", 10_000)
+        made = list(open_input(str(path)).light)
+    assert len(made) > 5
+    assert all(isinstance(one, Singles) for one in made)
+    assert [number for one in made for number in one.numbers.to_pylist()] == list(range(1, len(PLAIN) + 1))

@@ -1,0 +1,153 @@
+r"""Arrow columns of texts: joined, spelled as JSON, hashed and counted, a few million bytes at a time.
+
+    as_json(pa.array(["two\nlines"]))       -> ['"two\\nlines"'], as orjson spells it
+    chat(questions, answers)                -> [[{role: user, content: ...}, {role: assistant, content: ...}], ...]
+
+What a loop over rows does in microseconds a row, these do in tenths, and without holding Python's lock. No column here
+holds nulls, and none is a slice of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+_SPACES = (9, 10, 11, 12, 13, 28, 29, 30, 31, 32)
+"""The ASCII characters at which `str.split` splits."""
+
+
+def bytes_of(texts: pa.Array) -> tuple[Any, Any]:
+    """Return the UTF-8 bytes of all texts (uint8), and where each begins and the last ends (int32, one more)."""
+    import numpy as np
+
+    if not len(texts):
+        return np.empty(0, np.uint8), np.zeros(1, np.int32)
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(data or b"", np.uint8)[: ends[-1]], ends
+
+
+def join(*parts: Any) -> pa.Array:
+    """Return texts put together row by row from columns and constants."""
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def where(condition: pa.Array, then: Any, other: Any) -> pa.Array:
+    """Return `then` where the condition holds, else `other`; each a column or a constant."""
+    import pyarrow.compute as pc
+
+    return pc.if_else(condition, then, other)
+
+
+def escaped(texts: pa.Array) -> pa.Array:
+    """Return texts as they stand between the quotes of a JSON string."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    data, _ = bytes_of(texts)
+    for mark in ("\\", '"'):  # the backslash first: the others bring new ones
+        if (data == ord(mark)).any():
+            texts = pc.replace_substring(texts, mark, f"\\{mark}")
+    controls = data < 32
+    for control in np.unique(data[controls]).tolist() if controls.any() else ():
+        texts = pc.replace_substring(texts, chr(control), _SHORT.get(control, f"\\u{control:04x}"))
+    return texts
+
+
+def as_json(values: pa.Array) -> pa.Array:
+    """Return each value as JSON; texts, and lists and structs of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(values.type):
+        return join('"', escaped(values), '"')
+    if pa.types.is_list(values.type):
+        inner = pa.ListArray.from_arrays(values.offsets, as_json(values.values))
+        return join("[", pc.binary_join(inner, ","), "]")
+    return json_objects({field.name: values.field(field.name) for field in values.type})
+
+
+def json_objects(columns: Mapping[str, pa.Array], end: str = "}") -> pa.Array:
+    """Return rows as JSON objects, their keys in the order of the columns."""
+    parts: list[Any] = []
+    for name, column in columns.items():
+        parts += [f'{"," if parts else "{"}"{name}":', as_json(column)]
+    return join(*parts, end)
+
+
+def chat(questions: pa.Array, answers: pa.Array) -> pa.Array:
+    """Return conversations of two turns as lists of role and content."""
+    import numpy as np
+    import pyarrow as pa
+
+    count = len(questions)
+    order = np.arange(2 * count).reshape(2, count).T.ravel()
+    contents = pa.concat_arrays([questions, answers]).take(pa.array(order))
+    roles = pa.array(["user", "assistant"]).take(pa.array(np.arange(2 * count) % 2))
+    turns = pa.StructArray.from_arrays([roles, contents], ["role", "content"])
+    return pa.ListArray.from_arrays(pa.array(np.arange(0, 2 * count + 1, 2, dtype=np.int32)), turns)
+
+
+def sha256_starts(texts: pa.Array, size: int) -> bytes:
+    """Return the first `size` bytes of each text's sha256, one behind the other."""
+    data, ends = bytes_of(texts)
+    view, empty, hashes = memoryview(data), hashlib.sha256(), []
+    for start, end in pairwise(ends.tolist()):
+        of_text = empty.copy()  # costs a third less than a new one
+        of_text.update(view[start:end])
+        hashes.append(of_text.digest()[:size])
+    return b"".join(hashes)
+
+
+def fixed_width(data: bytes, width: int) -> pa.Array:
+    """Return ASCII bytes as texts of `width` characters each."""
+    import numpy as np
+    import pyarrow as pa
+
+    ends = np.arange(0, len(data) + 1, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(data))
+
+
+def word_counts(texts: pa.Array) -> Any:
+    """Return `len(text.split())` of each text."""
+    import numpy as np
+
+    data, ends = bytes_of(texts)
+    inside = data > ord(" ")
+    if ((data < 9) | ((data > 13) & (data < 28))).any():  # rare: controls that are no space
+        space = np.zeros(256, bool)
+        space[list(_SPACES)] = True
+        inside = ~space[data]
+    begins = inside.copy()
+    begins[1:] &= ~inside[:-1]
+    starts = ends[:-1][np.diff(ends) > 0]
+    begins[starts] = inside[starts]  # the row before may end inside of a word
+    counts = np.diff(_upto(begins, ends))
+    for row in rows_with(data >= 128, ends).tolist():  # there are more spaces in Unicode
+        counts[row] = len(texts[row].as_py().split())
+    return counts
+
+
+def _upto(mask: Any, ends: Any) -> Any:
+    """Return how many bytes of the mask are set before each end."""
+    import numpy as np
+
+    eights = np.append(np.packbits(mask, bitorder="little"), np.uint8(0))
+    before = np.concatenate([[0], np.cumsum(np.bitwise_count(eights), dtype=np.int64)])
+    byte, bit = np.divmod(ends, 8)
+    return before[byte] + np.bitwise_count(eights[byte] & ((1 << bit) - 1).astype(np.uint8))
+
+
+def rows_with(mask: Any, ends: Any) -> Any:
+    """Return the numbers of the rows that hold a byte of the mask, ascending."""
+    import numpy as np
+
+    return np.unique(np.searchsorted(ends, np.flatnonzero(mask), side="right") - 1)
