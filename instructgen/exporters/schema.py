@@ -43,11 +43,21 @@ def misfit(columns: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """
     for name, feature in columns.items():
         value = row.get(name)
-        if value.__class__ is str and feature == "string":
-            continue
-        if problem := _misfit(name, feature, value):
+        if not _plainly_fits(feature, value) and (problem := _misfit(name, feature, value)):
             return problem
     return ""
+
+
+def _plainly_fits(feature: Any, value: Any) -> bool:
+    """Tell of texts, and of lists and objects of them, that they fit: sooner than `_misfit`, which says where not."""
+    kind = value.__class__
+    if kind is str:
+        return bool(feature == "string")
+    if kind is list and feature.__class__ is list:
+        return all(_plainly_fits(feature[0], part) for part in value)
+    if kind is dict and feature.__class__ is dict:
+        return all(_plainly_fits(part, value.get(name)) for name, part in feature.items())
+    return False
 
 
 def _misfit(where: str, feature: Any, value: Any) -> str:
