@@ -13,13 +13,14 @@ from random import Random
 
 from instructgen.errors import TeacherAuthError, TeacherError, TeacherRateError, TeacherTransportError
 from instructgen.errors import TeacherRefusedError as Refused
-from instructgen.records import Completion, Request, Usage
+from instructgen.records import Completion, Request
 from instructgen.teachers.http import Http
 from instructgen.teachers.learnt import Learnt
 from instructgen.teachers.ledger import Ledger
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.retry import backoff
 from instructgen.teachers.route import GONE, Endpoint, Route, Trouble
+from instructgen.teachers.tokens import most_usage
 
 __all__ = ["Endpoint", "OpenAIConnection"]
 
@@ -51,6 +52,7 @@ class OpenAIConnection:
         self._asleep = 0
         self._left = asyncio.Event()
         self._most_asleep = teacher.places
+        self._readable = -1
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
         self._routes = [
             Route(teacher, each, its_http, self.ledger, self._rng, learnt or Learnt())
@@ -77,7 +79,7 @@ class OpenAIConnection:
         """Answer a request. Raises: TeacherError."""
         key = request.hash
         clock = asyncio.get_running_loop().time
-        tried = _Tried()
+        tried, readable = _Tried(), self.ledger.answered + self.ledger.refused
         while True:
             route = self._choose(tried, clock())
             if self._left.is_set():
@@ -93,7 +95,9 @@ class OpenAIConnection:
                 continue
             tried.met(outcome, route, clock())
             if tried.unreadable == MOST_UNREADABLE:
-                return _unreadable(key, outcome)
+                if self._nothing_readable(readable):
+                    raise self._error(outcome, tried, route, request)
+                return _unreadable(key, request, outcome)
             if self._elsewhere(tried, clock()):
                 self.ledger.retried += 1
                 continue
@@ -102,6 +106,15 @@ class OpenAIConnection:
                 wait = max(wait, outcome.wait + backoff(1, self._rng))
             await self._sleep(wait, tried, route, request, clock())
             self.ledger.retried += 1
+
+    def _nothing_readable(self, before: int) -> bool:
+        """One more request's answers could not be read; say whether nothing could be since the last such request.
+
+        One is its own fault; two in a row are the endpoint's, and the run stops before it buys more of the kind. Nor
+        is it the endpoint's if others were answered since this one was asked: `before` counts those until then.
+        """
+        last, self._readable = self._readable, self.ledger.answered + self.ledger.refused
+        return self._readable == last == before
 
     def _choose(self, tried: _Tried, now: float) -> Route:
         if len(self._routes) == 1:
@@ -178,12 +191,15 @@ class _Tried:
         self.trouble, self.route = trouble, route
 
 
-def _unreadable(key: str, trouble: Trouble) -> Completion:
-    """Return the outcome of a request whose answers come and cannot be read, so that the run goes on without it."""
+def _unreadable(key: str, request: Request, trouble: Trouble) -> Completion:
+    """Return the outcome of a request whose answers come and cannot be read, so that the run goes on without it.
+
+    It counts as one answer of the longest kind; what the other tries were billed is among the possibly billed.
+    """
     words = f"{MOST_UNREADABLE} times {trouble.words}"
-    return Completion(
-        request=key, finish="refused", refusal="unreadable_reply", message=words, usage=Usage(requests=MOST_UNREADABLE)
-    )
+    outcome = Completion(request=key, finish="length", message=words)
+    update = {"finish": "refused", "refusal": "unreadable_reply", "usage": most_usage(request, outcome)}
+    return outcome.model_copy(update=update)
 
 
 def _advice(trouble: Trouble, route: Route) -> str:
@@ -195,6 +211,10 @@ def _advice(trouble: Trouble, route: Route) -> str:
         return "Add credit to the account, then run the same command again: nothing bought is lost."
     if trouble.error is TeacherRateError:
         return "State teacher.requests_per_minute or tokens_per_minute, or run again later: nothing bought is lost."
+    if trouble.unreadable:
+        return (
+            "No answer of the last requests could be read, and each may be billed: check what stands before the server."
+        )
     if trouble.timed_out:
         return "Raise teacher.timeout: each request that timed out may have been billed. Then run again."
     return "Check that the server runs and speaks the OpenAI API there, then run again: nothing bought is lost."

@@ -143,13 +143,16 @@ def body_of(request: Request, model: str) -> dict[str, Any]:
 
 
 def loads(body: bytes) -> Any:
-    """Read JSON as endpoints write it: half surrogate pairs, NaN and broken UTF-8 included. Raises: NotAnAnswer."""
+    """Read JSON as endpoints write it: half surrogate pairs, NaN, a byte order mark and broken UTF-8 included.
+
+    Raises: NotAnAnswer.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     try:
-        return _scrubbed(json.loads(body.decode("utf-8", "replace")))
+        return _scrubbed(json.loads(body.decode("utf-8-sig", "replace")))
     except (ValueError, RecursionError):
         raise NotAnAnswer(f"not JSON: {beginning(body)}") from None
 

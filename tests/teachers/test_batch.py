@@ -159,6 +159,23 @@ def test_an_outage_that_does_not_end_is_an_error_in_the_end():
         assert "5 batches came back without an answer to a request, the last one with HTTP 500" in str(said)
 
 
+def test_two_requests_of_a_wave_that_cannot_be_read_do_not_stop_the_run(monkeypatch):
+    """They come to their end side by side, with nobody in between; but the rest of their wave was answered."""
+    monkeypatch.setattr("instructgen.teachers.endpoint.backoff", lambda *_: 0.0)
+    with serve(extra=batches()) as server:
+        plain = server.outcome
+
+        def outcome(path, body):
+            status, said = plain(path, body)
+            return status, said | ({"choices": []} if "Number 1?" in str(body) or "Number 2?" in str(body) else {})
+
+        server.outcome = outcome
+        said = ask(teacher(server, deadline=60), [asked(n) for n in range(5)])
+
+        assert [reply.refusal for reply in said] == ["", "unreadable_reply", "unreadable_reply", "", ""]
+        assert [len(names) for names in server.batches.sent] == [5, 2, 2, 2, 2]
+
+
 def test_refusals_inside_a_batch_are_outcomes():
     """Content filter and context overflow, from the error file."""
     with serve(faults=Faults(context=20), extra=batches()) as server:

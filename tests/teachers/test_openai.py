@@ -411,12 +411,58 @@ def test_a_request_whose_answers_cannot_be_read_is_not_bought_for_ever(body):
     """After five billed tries it is a refusal that shows what came, so that the run goes on."""
     calls, route = replying((200, body))
     with serve(extra=route) as server:
-        (answer,), ledger = ask(at_x(server), asked(), deadline=60)
+        (answer,), ledger = ask(at_x(server), asked(max_tokens=77), deadline=60)
 
     assert answer.refusal == "unreadable_reply"
     assert "choices" in answer.message
     assert (len(calls), ledger.possibly_billed) == (5, 5)
+    assert answer.usage.estimated
+    assert answer.usage.completion_tokens == 77  # the longest answer; the budget counts it
     assert balanced(ledger)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_an_endpoint_whose_answers_can_never_be_read_stops_the_run(concurrency, monkeypatch):
+    """Not one request after the other is bought five times: one may be its own fault, two are the endpoint's."""
+    monkeypatch.setattr("instructgen.teachers.endpoint.backoff", lambda *_: 0.0)
+    calls, route = replying((200, b'{"choices": [{"message": {"content": "fo'))
+    with serve(extra=route) as server:
+
+        async def run():
+            async with connected(at_x(server), concurrency=concurrency, deadline=60) as connection:
+                return await asyncio.gather(
+                    *(connection.complete(asked(n)) for n in range(concurrency + 1)), return_exceptions=True
+                )
+
+        said = asyncio.run(run())
+
+    outcomes = [each for each in said if not isinstance(each, Exception)]
+    errors = [each for each in said if isinstance(each, Exception)]
+    assert [each.refusal for each in outcomes] == ["unreadable_reply"]
+    assert len(errors) == concurrency
+    assert all("No answer of the last requests could be read" in str(error) for error in errors)
+    assert len(calls) == 5 * (concurrency + 1)
+
+
+def test_one_request_whose_answer_breaks_among_others_is_its_own_outcome(monkeypatch):
+    """However many there are: between them others are answered."""
+    monkeypatch.setattr("instructgen.teachers.endpoint.backoff", lambda *_: 0.0)
+    with serve() as server:
+        plain = server.outcome
+
+        def outcome(path, body):
+            status, said = plain(path, body)
+            return (status, said | {"choices": []}) if "poison" in str(body["messages"]) else (status, said)
+
+        server.outcome = outcome
+
+        async def run():
+            async with connected(server.url, concurrency=1, deadline=60) as connection:
+                return [await connection.complete(asked(n, text="poison" if n % 2 else "good")) for n in range(8)]
+
+        said = asyncio.run(run())
+
+    assert [answer.refusal for answer in said] == ["", "unreadable_reply"] * 4
 
 
 def test_json_of_something_else_is_a_wrong_address():

@@ -196,6 +196,12 @@ def test_raw_text_completions_keep_their_tags():
     assert read({"choices": [{"text": "<think>x</think>y"}]}, request).content == "<think>x</think>y"
 
 
+def test_a_byte_order_mark_is_passed_over():
+    """Some gateways written for Windows send one."""
+    body = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}
+    assert read(b"\xef\xbb\xbf" + json.dumps(body).encode()).content == "4"
+
+
 def test_lone_surrogates_nan_and_broken_utf8_are_mended():
     """Half a surrogate pair in a JSON escape, which no UTF-8 file can hold, becomes U+FFFD wherever it stands."""
     body = rb'{"choices":[{"message":{"content":"a\ud800b \ud83d\ude00"},"logprobs":{"\udc00":["\ud801", NaN]}}]}'
