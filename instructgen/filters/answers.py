@@ -15,7 +15,7 @@ from instructgen.errors import RecipeError
 from instructgen.filters import Tools
 from instructgen.filters.arithmetic import mistakes, number, other_rules
 from instructgen.filters.chosen import recover
-from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges, folded, snippet
+from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges, folded, labels_of, snippet
 from instructgen.records import Sample
 
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -80,7 +80,7 @@ class Answers(RatedFilter):
         rounds = exchanges(sample)
         output = rounds[-1].output if rounds else None
         if output:
-            yield from self._by_labels(sample.labels, output)
+            yield from self._by_labels(labels_of(sample), output)
         yield from super().find_in(sample)
 
     def _by_labels(self, labels: dict[str, JsonValue], output: str) -> Iterator[Finding]:

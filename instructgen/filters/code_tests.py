@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from instructgen.errors import RecipeError
 from instructgen.filters import Filter, Tools, Verdict
 from instructgen.filters.markup import fenced_blocks
+from instructgen.filters.rated import labels_of
 from instructgen.records import Sample, digest
 
 _IMPORT = re.compile(r"^(?:def |class |import |from |@|async def |\w+\s*=)", re.MULTILINE)
@@ -52,7 +53,7 @@ class CodeTests(Filter):
 
     def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
         """Run the answer and its tests."""
-        tests = sample.labels.get("tests")
+        tests = labels_of(sample).get("tests")
         if not tests:
             return None
         statements = "\n".join(map(str, tests)) if isinstance(tests, list) else str(tests)

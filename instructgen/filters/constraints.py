@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, JsonValue, ValidationError, validate_cal
 
 from instructgen.filters.constraint_kinds import KINDS, Constraint, contradiction, unmet
 from instructgen.filters.constraint_phrases import recognised
-from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges
+from instructgen.filters.rated import Exchange, Finding, RatedFilter, exchanges, labels_of
 from instructgen.records import Sample
 
 
@@ -71,7 +71,7 @@ def _missed(constraint: Constraint, answer: str) -> Iterator[Finding]:
 
 
 def _declared(sample: Sample) -> Iterator[Finding]:
-    declared = sample.labels.get("constraints")
+    declared = labels_of(sample).get("constraints")
     if declared is None:
         return
     rounds = exchanges(sample)

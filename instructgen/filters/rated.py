@@ -58,6 +58,15 @@ def exchanges(sample: Sample) -> list[Exchange]:
     return found
 
 
+def labels_of(sample: Sample) -> dict[str, JsonValue]:
+    """Return the sample's labels; a row of an ordinary file may hold them as an object in a column `labels`.
+
+    Example: {"instruction": ..., "output": ..., "labels": {"tests": "assert f(1) == 2"}} -> {"tests": ...}
+    """
+    column = sample.extra.get("labels")
+    return {**column, **sample.labels} if isinstance(column, dict) else sample.labels
+
+
 def snippet(text: str, at: int = 0) -> str:
     r"""Return a quotable piece of a text from a position on, line breaks made visible.
 

@@ -12,6 +12,8 @@ from instructgen.filters import Tools
 from instructgen.filters.answers import Answers, chosen_option, final_answer
 from instructgen.filters.arithmetic import evaluate, mistakes, number, statements
 from instructgen.filters.code_tests import CodeTests, code_of
+from instructgen.filters.constraints import Constraints
+from instructgen.filters.rated import labels_of
 from instructgen.records import Sample
 from instructgen.sandbox import Limits, Ran, Sandbox, available
 
@@ -213,3 +215,13 @@ def test_code_is_really_run_against_its_tests(output, reason):
     verdict = tests.check(Sample.single("Write add.", output=output, labels={"tests": "assert add(1, 2) == 3"}))
 
     assert (verdict.reason if verdict else None) == reason
+
+
+def test_labels_may_stand_in_a_column_of_an_ordinary_row():
+    """A row of `clean` has no labels of its own: its column `labels` is read as such."""
+    row = {"labels": {"constraints": [{"kind": "words", "max": 2}]}}
+    sample = Sample.single("Speak.", output="one two three").model_copy(update={"extra": row})
+
+    assert labels_of(sample) == row["labels"]
+    assert Constraints().check(sample).reason == "unmet_words"
+    assert labels_of(sample.model_copy(update={"extra": {"labels": "none"}})) == {}
