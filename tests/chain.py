@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hub_standin import standing_in
 
 LOAD = "import sys, datasets; print(sum(map(len, datasets.load_dataset(*sys.argv[1:]).values())))"
-REVIEWS = 60
+REVIEWS, UNLABELLED, DAMAGED = 60, 7, 5
 
 
 def main(command: list[str]) -> None:
@@ -62,19 +62,29 @@ def main(command: list[str]) -> None:
 
 
 def convert_and_clean(work: Path, run) -> None:
-    """Make reviews as CSV, put them into words, filter them."""
+    """Make reviews as CSV, some with an unknown label or damaged, put them into words, filter them."""
     lines = [f'"Film number {n} was {("dull", "bright")[n % 2]} and long.",{n % 2}' for n in range(REVIEWS)]
+    lines += [f'"Film number {n} has no label.",7' for n in range(UNLABELLED)]
+    lines += [f'"Film number {n} was d\ufffdll.",0' for n in range(DAMAGED)]
     (work / "reviews.csv").write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
     run("convert", work / "reviews.csv", "--task", "sentiment", "--map", "text=text,label=label", "--labels",
         "0=negative,1=positive", "--into", work / "converted")  # fmt: skip
-    agree("converted", rows(work / "converted/samples.jsonl"), REVIEWS)
-    run("clean", work / "converted", "--into", work / "cleaned")
+    agree("converted", rows(work / "converted/samples.jsonl"), REVIEWS + DAMAGED)
+    agree("not converted", rejected(work / "converted/decisions.jsonl"), UNLABELLED)
+    (work / "clean.yaml").write_text("filters:\n- {kind: characters}\n", encoding="utf-8")
+    run("clean", work / "converted", "--recipe", work / "clean.yaml", "--into", work / "cleaned")
     agree("cleaned", rows(work / "cleaned/kept.jsonl"), REVIEWS)
+    agree("cleaned away", rejected(work / "cleaned/decisions.jsonl"), DAMAGED)
 
 
 def rows(path: Path) -> int:
     """Return the number of lines."""
     return len(path.read_text("utf-8").splitlines())
+
+
+def rejected(decisions: Path) -> int:
+    """Return the number of rejections in a log."""
+    return sum('"rejected":{' in line for line in decisions.read_text("utf-8").splitlines())
 
 
 def agree(step: str, found: object, expected: object) -> None:

@@ -57,7 +57,7 @@ def test_a_shape_gives_back_what_it_holds(name, data):
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @given(sample=ANYTHING)
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=30)
 def test_anything_comes_back_or_is_refused(name, sample):
     """Whatever a sample holds, in answers, turns, steps or extra keys: a shape gives all of it back or says why not."""
     shape = FORMATS[name]
