@@ -241,7 +241,8 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
     say(f"{total.requests} requests, {total.prompt_tokens:,} prompt and {total.completion_tokens:,} completion tokens"
         f"{' (partly estimated)' if total.estimated else ''}; bought now: {outcome.bought}"
         f"{' (nothing: all of it was in the store)' if not outcome.bought else ''}"
-        f"{f', taken from other runs: {outcome.reused}' if outcome.reused else ''}.")  # fmt: skip
+        f"{f', taken from other runs: {outcome.reused}' if outcome.reused else ''}"
+        f"{f'; begun and not needed so far: {known.unused.requests}' if known.unused.requests else ''}.")  # fmt: skip
     for note in outcome.notes:
         say(f"Note: {note}.")
     say(f"Next: instructgen report {shlex.quote(str(outcome.run.path))}")

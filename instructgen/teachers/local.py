@@ -106,9 +106,28 @@ class LocalTeacher(Teacher):
         finally:
             server.stop()
 
+    def check(self) -> None:
+        """Raise TeacherError without the extra, before any weights are fetched."""
+        _engine()
+
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Return a connection to an engine of its own, stopped when the connection closes."""
         return self._connected()
+
+
+def _engine() -> Any:
+    """Return llama.cpp's bindings. Raises: TeacherError without the extra."""
+    # Read by the engine's OpenMP when it loads: idle threads that spin take the CPU from those that work
+    # (7-11 tokens/s instead of 42-47 on a busy machine with two cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise TeacherError(
+            "the local teacher needs its engine: pip install 'instructgen[local]'. "
+            f"Or use an endpoint: teacher: {{kind: openai, ...}} ({error})"
+        ) from error
+    return xllamacpp
 
 
 class _Server:
@@ -122,16 +141,7 @@ class _Server:
         """Load the model and listen. Raises: TeacherError without the extra, or for a file that is no model."""
         if not self._path.is_file():
             raise TeacherError(f"{self._path}: no such file; expected a GGUF model")
-        # Read by the engine's OpenMP when it loads: idle threads that spin take the CPU from those that work
-        # (7-11 tokens/s instead of 42-47 on a busy machine with two cores).
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        try:
-            import xllamacpp
-        except ImportError as error:
-            raise TeacherError(
-                "the local teacher needs its engine: pip install 'instructgen[local]'. "
-                f"Or use an endpoint: teacher: {{kind: openai, ...}} ({error})"
-            ) from error
+        xllamacpp = _engine()
         try:
             self._running = xllamacpp.Server(self._params(xllamacpp))
         except RuntimeError as error:

