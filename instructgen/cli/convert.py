@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from instructgen.convert.write import Counts
 
 
+EVERY = frozenset({"into", "overwrite", "as_json"})
+OF_RECIPE = EVERY | {"recipe", "source_root", "total"}
+OF_FROM = EVERY | {
+    "dataset", "shape", "clean", "max_tokens", "keep_languages", "ends", "best", "min_labels", "tokenizer", "limit",
+}  # fmt: skip
+OF_PROMPTS = EVERY | {"dataset", "task", "split", "config", "columns", "limit", "each", "seed"}
+OF_TASK = OF_PROMPTS | {
+    "mapping", "labels", "templates", "options", "shuffle", "inverted", "shots", "most_shots", "fixed_shots",
+    "shot_budget", "shots_as", "cot", "tokenizer", "language",
+}  # fmt: skip
+"""Which options have a meaning beside which: one that has none is told, not passed over."""
+
+
 def convert(
+    context: typer.Context,
     into: Annotated[Path, typer.Option("--into", help="Folder to write: new, empty, or an earlier conversion.")],
     dataset: Annotated[
         str | None, typer.Argument(help="File (Parquet, CSV, TSV, JSON, JSONL), HF folder, or Hub id.")
@@ -93,9 +107,11 @@ def convert(
     }  # fmt: skip
     with shown_errors():
         if recipe is not None:
+            _only(context, OF_RECIPE, "--recipe")
             _mixture(recipe, source_root, total, into, overwrite=overwrite, as_json=as_json)
             return
         if dataset and shape:
+            _only(context, OF_FROM, "--from")
             said = {"paths": {"ends": ends, "best": best, "labels": _floats("--min-labels", min_labels),
                               "languages": _names(keep_languages)},
                     "clean": {"languages": _names(keep_languages)} if clean else None, "limit": max_tokens}  # fmt: skip
@@ -103,13 +119,17 @@ def convert(
             return
         if not dataset or not task:
             raise typer.BadParameter("give DATASET with --task or --from, or --recipe with a mixture")
+        _only(context, OF_TASK, "--task")
         from instructgen.convert.bank import find_pack
         from instructgen.convert.conversion import Conversion, Options
+        from instructgen.convert.promptsource import is_prompts
         from instructgen.convert.sources import open_source
         from instructgen.convert.tokens import counter
 
         source = open_source(dataset, split, config, _names(columns) or None)
-        if _prompts(Path(task), source, seed, each, limit, into, overwrite=overwrite, as_json=as_json):
+        if is_prompts(Path(task)):
+            _only(context, OF_PROMPTS, "a promptsource file")
+            _prompts(Path(task), source, seed, each, limit, into, overwrite=overwrite, as_json=as_json)
             return
         found = _mapping(find_pack(task), source, _pairs("--map", mapping), _labels(labels))
         work = Conversion(source, found, _checked(Options, given), counter(tokenizer), limit, language)
@@ -120,6 +140,14 @@ def convert(
         about = {"dataset": dataset, "split": split, "task": task, "map": found.roles, "classes": found.values,
                  "labels": found.labels, "options": work.options.model_dump(mode="json"), "limit": limit}  # fmt: skip
         _write(work.run(), into, about, overwrite=overwrite, as_json=as_json)
+
+
+def _only(context: typer.Context, known: frozenset[str], beside: str) -> None:
+    """Raise: BadParameter for an option that was given and means nothing beside another."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in known:
+            raise typer.BadParameter(f"{parameter.opts[0]} has no meaning beside {beside}")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -186,18 +214,15 @@ def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str,
 
 def _prompts(
     path: Path, source: Source, seed: int, each: str, limit: int | None, into: Path, *, overwrite: bool, as_json: bool
-) -> bool:
-    """Convert through a promptsource file, if `path` is one: its templates know the columns by their names."""
-    from instructgen.convert.promptsource import PromptConversion, is_prompts, load_prompts
+) -> None:
+    """Convert through a promptsource file: its templates know the columns by their names."""
+    from instructgen.convert.promptsource import PromptConversion, load_prompts
 
-    if not is_prompts(path):
-        return False
     work = PromptConversion(source, load_prompts(path), seed, each == "all", limit)
     say(f"{source.name}: {path}, {len(work.templates)} templates of promptsource; columns by their own names")
     _show(work.examples())
     about = {"dataset": source.name, "templates": str(path), "seed": seed, "each": each, "limit": limit}
     _write(work.run(), into, about, overwrite=overwrite, as_json=as_json)
-    return True
 
 
 def _show(examples: list[dict[str, Any]]) -> None:

@@ -61,6 +61,7 @@ def name_classes(
         pairs = [(str(coding.first + number), word) for number, word in enumerate(coding.names)]
     else:
         _require_words(mapping.pack.task, where, found, seen)
+        mapping.why[role] += f", classes of the first {len(rows):,} rows" if values is None else ""
         pairs = [(word, word) for word in sorted(seen, key=_in_order)]
     _set_classes(mapping, pairs)
     for word, count in seen.items() if values is not None else ():

@@ -236,3 +236,29 @@ def test_fastchats_conversations_are_converted(data_dir, tmp_path):
     assert counts["parsed"] == counts["accepted"] + sum(counts["rejected"].values())
     assert counts["parsed"] >= 500
     assert set(counts["rejected"]) == {"repeated_opening", "says_its_name"}
+
+
+def test_a_tokenizer_of_the_users_own_counts(tmp_path):
+    """`--tokenizer tokenizer.json` decides where chats are split; a file that is none is told."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(tmp_path / "tokenizer.json"))
+    path = tmp_path / "chat.json"
+    turns = [{"from": who, "value": "word " * 10} for _ in range(4) for who in ("human", "gpt")]
+    path.write_text(json.dumps([{"id": "x", "conversations": turns}]))
+    arguments = ["convert", str(path), "--from", "sharegpt", "--max-tokens", "64", "--into"]
+    exact = [*arguments, str(tmp_path / "exact"), "--tokenizer"]
+    done = CliRunner().invoke(app, [*exact, str(tmp_path / "tokenizer.json")])
+    assert done.exit_code == 0, done.output
+
+    made = [json.loads(line) for line in (tmp_path / "exact" / "samples.jsonl").read_text().splitlines()]
+    assert [len(one["turns"]) for one in made] == [4, 4]  # 2 * (10 + 6) tokens an exchange
+    assert CliRunner().invoke(app, [*arguments, str(tmp_path / "estimated")]).exit_code == 0
+    made = (tmp_path / "estimated" / "samples.jsonl").read_text().splitlines()
+    assert len(made) == 4  # 50 bytes count as 13
+
+    wrong = CliRunner().invoke(app, [*exact, str(path), "--overwrite"])
+    assert wrong.exit_code == 1
+    assert "not a readable tokenizer.json" in wrong.output

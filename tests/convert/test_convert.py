@@ -9,6 +9,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from instructgen.cli import app
@@ -17,7 +19,8 @@ from instructgen.convert.choosing import choose, choose_for
 from instructgen.convert.conversion import Conversion, Options
 from instructgen.convert.options import recover
 from instructgen.convert.questions import Unsure
-from instructgen.convert.sources import open_source
+from instructgen.convert.sources import Source, open_source
+from instructgen.convert.tokens import estimate
 from instructgen.convert.write import write
 from instructgen.decisions import read_slots
 from instructgen.errors import DataError, ExportError
@@ -217,8 +220,6 @@ def test_shots_never_show_the_question_itself(tmp_path):
 
 def test_shots_fit_their_budget_or_the_row_is_rejected(tmp_path):
     """Examples are pruned to the tokens that are left; none left is a reason."""
-    from instructgen.convert.tokens import estimate
-
     rows = [{"text": f"{i} " + "long text " * 40, "label": i % 2} for i in range(30)]
     for budget in (100, 400, 800):
         for _, made in converted(jsonl(tmp_path, rows), inverted=0.0, shots={"share": 1.0, "budget": budget}):
@@ -346,6 +347,10 @@ def test_the_command_shows_mapping_and_examples_and_writes(tmp_path):
         (["--task", "sentiment", "--options", "leters=1"], 2, "options.leters"),
         (["--task", "sentiment", "--templates", "thumb"], 1, "did you mean 'thumbs'"),
         (["--task", "sentiment", "--each", "some"], 2, "each"),
+        (["--task", "topic"], 1, "holds numbers without names: 0, 1. Name them"),
+        (["--task", "sentiment", "--total", "5"], 2, "--total has no meaning beside --task"),
+        (["--from", "auto", "--shots", "0.5"], 2, "--shots has no meaning beside --from"),
+        (["--recipe", "p3_style.yaml", "--seed", "2"], 2, "has no meaning beside --recipe"),
     ],
 )
 def test_the_command_says_what_is_wrong(tmp_path, arguments, code, said):
@@ -355,6 +360,44 @@ def test_the_command_says_what_is_wrong(tmp_path, arguments, code, said):
     assert done.exit_code == code, done.output
     assert said in " ".join(done.output.replace("│", " ").split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_template_that_runs_away_is_named_by_the_command(tmp_path):
+    """A sort within a loop: one message with file and template, nothing written."""
+    wild = tmp_path / "wild.yaml"
+    wild.write_text(
+        "version: 1\ntask: wild\nfields: {text: {kind: text}}\ntemplates:\n  - {name: spin, target: x, input: "
+        '"{% set b = range(99999) | list %}{% for i in b %}{% if text in (b | sort) %}{% endif %}{% endfor %}."}'
+    )
+    done = run(jsonl(tmp_path, REVIEWS), "--task", wild, "--into", tmp_path / "out")
+
+    assert done.exit_code == 1
+    assert "wild.yaml: template 'spin', input: stopped by the sandbox: it takes more than 100,000 steps" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.sampled_from(["What is a fjord?", "Who wrote Peer Gynt?", "Where is Skien?", "Why?"]), min_size=8),
+    st.integers(30, 400),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_shots_keep_their_promises(questions, budget, fixed, seed):
+    """Whatever is drawn: never the question, however its choices are shuffled; within the budget; from 1 to most."""
+    rows = [{"question": q, "a": f"x{i % 3}", "b": "y", "c": "z", "right": "c"} for i, q in enumerate(questions)]
+    source = Source("rows", lambda _: enumerate(rows, 1), columns=list(rows[0]), head=list(enumerate(rows, 1)))
+    mapping = choose_for(find_pack("mcq"), source, {"choices": "a+b+c", "label": "c"})
+    shots = {"share": 1.0, "most": 3, "fixed": fixed, "budget": budget, "layout": "turns"}
+    work = Conversion(source, mapping, Options(shuffle="all", inverted=0.0, shots=shots, seed=seed))
+    for number, made in work.run():
+        if isinstance(made, Rejection):
+            assert made.reason in ("no_example_fits", "no_template_fits")
+            continue
+        said = [turn["content"] for turn in made["turns"]]
+        assert 1 <= made["labels"]["shots"] == len(said) // 2 - 1 <= 3
+        assert all(questions[number - 1] not in asked for asked in said[:-2:2])
+        assert sum(map(estimate, said[:-1])) <= budget
 
 
 def test_the_label_of_real_rows_is_recovered(data_dir, tmp_path):
