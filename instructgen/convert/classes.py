@@ -50,6 +50,7 @@ def name_classes(
         return
     if own and not all(is_number(word) for word in own):  # PAWS calls its classes "0" and "1"
         mapping.why[role] += ", named by the dataset"
+        own = next((one.names for one in CODINGS if one.spelled == tuple(own)), own)
         _set_classes(mapping, [(str(number), word) for number, word in enumerate(own)])
         return
     found = counted(where, rows, values)

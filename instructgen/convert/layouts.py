@@ -133,6 +133,8 @@ class Coding:
     columns: tuple[frozenset[str], ...] = ()
     """Sets of columns by which they are known whatever their name, when all the numbers occur as well."""
     first: int = 0
+    spelled: tuple[str, ...] = ()
+    """How the dataset itself abbreviates the names."""
 
     def said(self) -> str:
         """Return it in words. Example: "0=no,1=yes (boolq)"."""
@@ -167,8 +169,10 @@ CODINGS: tuple[Coding, ...] = (
     Coding("ag_news files", "topic", ("World", "Sports", "Business", "Sci/Tech"), (),
            (frozenset({"Class Index", "Title", "Description"}),), first=1),
     Coding("trec", "topic", ("abbreviation", "entity", "description", "person", "location", "number"), (),
-           _known_by("text coarse_label fine_label")),
-    Coding("dbpedia", "topic", DBPEDIA, ("dbpedia", "dbpedia 14"), _known_by("title content label")),
+           _known_by("text coarse_label fine_label"), spelled=("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM")),
+    Coding("dbpedia", "topic", DBPEDIA, ("dbpedia", "dbpedia 14"), _known_by("title content label"),
+           spelled=("Company", "EducationalInstitution", "Artist", "Athlete", "OfficeHolder", "MeanOfTransportation",
+                    "Building", "NaturalPlace", "Village", "Animal", "Plant", "Album", "Film", "WrittenWork")),
     Coding("mrpc, qqp, paws", "paraphrase", PARAPHRASE, ("mrpc", "qqp", "paws", "quora"),
            _known_by("sentence1 sentence2 label", "question1 question2 label", "question1 question2 is_duplicate")),
     Coding("boolq, strategy_qa", "boolean_qa", NO_YES, ("boolq", "strategyqa", "strategy qa"),
@@ -225,17 +229,15 @@ TASK_ALIASES: dict[tuple[str, str], str] = {
 }
 
 RENAMED: dict[str, dict[str, str]] = {
-    "sentiment": {"neg": "negative", "pos": "positive", "neu": "neutral"},
-    "topic": {"abbr": "abbreviation", "abbreviation": "abbreviation", "enty": "entity", "desc": "description",
-              "hum": "person", "loc": "location", "num": "number", "educationalinstitution": "educational institution",
-              "officeholder": "office holder", "meanoftransportation": "means of transportation",
-              "naturalplace": "natural place", "writtenwork": "written work"},
+    "sentiment": {"neg": "negative", "pos": "positive", "neu": "neutral", "negative": "negative", "neutral": "neutral",
+                  "positive": "positive"},
     "paraphrase": {"equivalent": "paraphrase", "duplicate": "paraphrase", "not_equivalent": "not a paraphrase",
                    "not_duplicate": "not a paraphrase", "different": "not a paraphrase"},
-    "nli": {"not_entailment": "not entailment", "entail": "entailment", "contradict": "contradiction"},
-    "boolean_qa": {"false": "no", "true": "yes"},
+    "nli": {"not_entailment": "not entailment", "entail": "entailment", "contradict": "contradiction",
+            **{name: name for name in NLI}},
+    "boolean_qa": {"false": "no", "true": "yes", "no": "no", "yes": "yes"},
 }  # fmt: skip
-"""Task -> spelling of a class in datasets -> the name that templates know it by."""
+"""Task -> spelling of a class in datasets, in small letters -> the name that templates know it by."""
 
 LANGUAGES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",

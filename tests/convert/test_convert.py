@@ -427,6 +427,26 @@ def test_a_person_is_asked(tmp_path, monkeypatch):
     assert "text_pair        <- right   (given)" in done.output
 
 
+def test_a_person_names_the_classes(tmp_path, monkeypatch):
+    """Numbers without names are asked at a terminal."""
+    monkeypatch.setattr(sys.modules["instructgen.cli.convert"], "at_terminal", lambda: True)
+    arguments = ["convert", str(jsonl(tmp_path, REVIEWS)), "--task", "topic", "--into", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments, input="0=ham,1=spam\n")
+
+    assert done.exit_code == 0, done.output
+    assert "0=ham, 1=spam" in done.output
+
+
+def test_a_folder_of_splits_is_read_as_train(tmp_path):
+    """Test rows beside the training rows stay out unless they are asked for."""
+    (tmp_path / "d").mkdir()
+    jsonl(tmp_path / "d", REVIEWS, "train.jsonl")
+    jsonl(tmp_path / "d", REVIEWS[:3], "test.jsonl")
+
+    assert len(list(open_source(str(tmp_path / "d")).open(print))) == 60
+    assert len(list(open_source(str(tmp_path / "d"), "test").open(print))) == 3
+
+
 def test_the_filter_on_answers_agrees_with_every_label(tmp_path):
     """What convert calls right, the filter that checks answers calls right: letters, numbers, frames, reasons."""
     from instructgen.filters.answers import Answers

@@ -51,6 +51,8 @@ CLASSES = {  # name -> task, ClassLabel names or None, rows, label of each row
                ["World", "Sports", "Business", "Sci/Tech"]),
     "trec": ("topic", None, [{"text": "T", "coarse_label": n, "fine_label": 9} for n in range(6)],
              ["abbreviation", "entity", "description", "person", "location", "number"]),
+    "trec on the Hub": ("topic", ("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM"),
+                        [{"text": "T", "coarse_label": 3, "fine_label": 9}], ["person"]),
     "boolq": ("boolean_qa", None, [{"question": "q", "passage": "P", "answer": n} for n in (True, False)],
               ["yes", "no"]),
     "emotion": ("topic", None, [{"text": "T", "label": n} for n in ("joy", "none", "fear")], ["joy", "none", "fear"]),
@@ -102,6 +104,14 @@ def test_none_is_a_class_among_words_and_nothing_among_numbers():
     assert choose(find_pack("topic"), ["text", "label"], words).labels == ("joy", "none")
     stars = [{"text": "T", "label": word} for word in ("1", "2", "3", "none")]
     assert choose(find_pack("sentiment"), ["text", "label"], stars).labels == ("1", "2", "3")
+
+
+def test_spellings_of_known_classes_are_put_right():
+    """SICK writes ENTAILMENT, other files Positive; templates know the classes by one spelling."""
+    rows = [{**PAIR, "label": word} for word in ("ENTAILMENT", "Neutral", "contradiction")]
+    found = choose(find_pack("nli"), list(rows[0]), rows)
+    assert set(found.labels) == {"entailment", "neutral", "contradiction"}
+    assert found.take(rows[0])[0]["label"] == "entailment"
 
 
 def test_names_that_name_nothing_are_told():
