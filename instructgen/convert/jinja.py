@@ -48,7 +48,7 @@ _READERS: dict[type, set[str]] = {
     dict: {"get", "items", "keys", "values", "copy"}, float: {"is_integer"}, LoopContext: {"cycle", "changed"},
 }  # fmt: skip
 """What may be called of a value: nothing that makes much of little, such as `ljust` or `to_bytes`."""
-_LIGHT = {"length", "count", "first", "last", "default", "d", "safe", "attr", "items", "abs", "choice", "random"}
+_LIGHT = {"length", "count", "first", "default", "d", "attr", "items", "abs"}
 """Filters whose work does not grow with what they are given, or which count it themselves."""
 _LIGHT_TESTS = {
     "defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "string", "number", "mapping",
@@ -80,10 +80,10 @@ class BoundedEnvironment(SandboxedEnvironment):
             self.filters.pop(name, None)
         self.filters.update(
             _steps=self._steps, _sized=self._sized, _weighed=self._weighed, _printed=self._printed, _shown=self._shown,
-            choice=self._choice, random=self._choice,
         )  # fmt: skip
         own = {"join": self._join, "replace": self._replace, "indent": self._indent, "tojson": _tojson,
-               "format": self._format, "striptags": _striptags, "round": _round, "sum": _sum}  # fmt: skip
+               "format": self._format, "striptags": _striptags, "round": _round, "sum": _sum, "choice": self._choice,
+               "random": self._choice}  # fmt: skip
         jinjas = {name: made for name, made in self.filters.items() if name[0] != "_" and name not in _LIGHT}
         self.add_filters(**{**jinjas, **own})
         self.tests.update(

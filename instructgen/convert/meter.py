@@ -106,7 +106,7 @@ def metered(now: Callable[[], Meter], function: Callable[..., Any]) -> Callable[
         result = function(*(_lazy(meter, value) for value in values), **named)
         if isinstance(result, str | list | tuple):
             meter.size(len(result))
-            meter.step(len(result) // 100)
+            meter.step(len(result) // 100 if isinstance(result, str) else len(result))
         return _lazy(meter, result)
 
     return run

@@ -73,6 +73,9 @@ def test_an_escape_is_stopped_and_the_template_named(source):
             "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}"
             "{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}"
         ),
+        "{% for a in range(99999) %}{% set x = range(99999) | choice %}{% endfor %}",
+        "{% set big = [text] * 9000 %}{% for a in range(99999) %}{% set x = big | safe %}{% endfor %}",
+        "{% set big = text * 99 %}{% for a in range(99999) %}{% set x = big | sort %}{% endfor %}",
         "{{ (1).to_bytes(10**9, 'big') }}",
         "{{ 1.5 | round(1000000000, 'ceil') }}",
         "{{ ([[1] * 1000] * 900) | sum(start=[]) }}",
