@@ -81,7 +81,7 @@ def test_a_key_that_stands_twice_is_an_error(tmp_path):
     path = tmp_path / "mood.yaml"
     path.write_text("version: 1\ntask: a\ntask: b\n")
 
-    with pytest.raises(TemplateError, match=r"mood\.yaml: not YAML.*'task' stands twice"):
+    with pytest.raises(TemplateError, match=r"mood\.yaml:3: not YAML.*'task' stands twice"):
         load_pack(path)
 
 
