@@ -114,14 +114,14 @@ class Checks:
     ) -> None:
         self._count, self._context = count_tokens, context
         self._marked = re.compile("|".join(map(re.escape, special))) if special else None
-        self._starts = sorted({mark.encode()[0] for mark in special if mark})
+        self._starts = sorted({mark[0] for mark in special if mark})
         self._found = Findings()
         self.tokens = 0
         """All tokens of all rows; 0 without a way to count them."""
 
     def look(self, sample: Sample, number: int) -> None:
         """Check one sample; `number` is its row, from 1."""
-        found = {*_order(tuple(turn.role for turn in sample.turns)), *_content(sample, self._marked)}
+        found = {*_order(tuple(turn.role for turn in sample.turns)), *_content(sample, self._has_mark)}
         found.update(_calls(sample.turns))
         if any(_said(answer.turns) == _said(sample.turns[-1:]) for answer in sample.answers):
             found.add("equal_answers")
@@ -160,12 +160,18 @@ class Checks:
         for row in sorted(self._marked_rows(batch.question) | self._marked_rows(batch.output)):
             self.found("special_token", number + row)
 
+    def _has_mark(self, text: str) -> bool:
+        """Tell whether a text holds a mark; most hold none of the few characters that marks begin with."""
+        if self._marked is None or not any(start in text for start in self._starts):
+            return False
+        return self._marked.search(text) is not None
+
     def _marked_rows(self, texts: pa.Array) -> set[int]:
         """Return the rows that hold a mark; most texts hold none of the few bytes that marks begin with."""
         if self._marked is None:
             return set()
         data, ends = bytes_of(texts)
-        begun = [data == start for start in self._starts]
+        begun = [data == start for start in {start.encode()[0] for start in self._starts}]
         rows = {row for mask in begun if mask.any() for row in rows_with(mask, ends).tolist()}
         return {row for row in rows if self._marked.search(texts[row].as_py())}
 
@@ -195,12 +201,12 @@ def _order(roles: tuple[Role, ...]) -> frozenset[str]:
     return frozenset(name for name, broken in rules.items() if broken)
 
 
-def _content(sample: Sample, special: re.Pattern[str] | None) -> Iterable[str]:
+def _content(sample: Sample, has_mark: Callable[[str], bool]) -> Iterable[str]:
     for turn in (*sample.turns, *(turn for answer in sample.answers for turn in answer.turns)):
         text = turn.text
         if not text.strip() and not turn.tool_calls:
             yield "empty_turn"
-        if special is not None and special.search(text):
+        if has_mark(text):
             yield "special_token"
 
 

@@ -37,7 +37,7 @@ class ParquetShards:
         self._folder, self._stem, self._schema, self._limit = folder, stem, schema, shard_bytes
         self._behind = behind or Behind()
         self._waiting: list[pa.RecordBatch] = []
-        self._rows: list[dict[str, Any]] = []
+        self._rows: dict[str, list[Any]] = {name: [] for name in schema.names}
         """Those that wait behind `_waiting`, and are no columns yet."""
         self._waiting_rows = self._waiting_bytes = 0
         self._sink: Any = None
@@ -54,7 +54,8 @@ class ParquetShards:
             raise _too_long(row.get("id"), size)
         if self._waiting_rows and self._waiting_bytes + size > GROUP_BYTES:
             self._flush()
-        self._rows.append(row)
+        for name, values in self._rows.items():
+            values.append(row.get(name))
         self._count(1, size)
 
     def write_columns(self, columns: Mapping[str, pa.Array], sizes: np.ndarray) -> None:
@@ -83,10 +84,9 @@ class ParquetShards:
         """Make columns of the rows that wait."""
         import pyarrow as pa
 
-        if self._rows:
-            columns = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
-            self._waiting.append(pa.RecordBatch.from_pydict(columns, schema=self._schema))
-            self._rows = []
+        if any(self._rows.values()):
+            self._waiting.append(pa.RecordBatch.from_pydict(self._rows, schema=self._schema))
+            self._rows = {name: [] for name in self._rows}
 
     def _count(self, rows: int, size: int) -> None:
         self._waiting_rows += rows
