@@ -207,7 +207,7 @@ def test_blocks_of_lines_are_read_as_line_by_line(tmp_path, lines, block, mark, 
         st.fixed_dictionaries({name: texts() for name in ("instruction", "input", "output")}), min_size=1, max_size=60
     )
 )
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_texts_give_the_same_folder(tmp_path, rows):
     """Controls, quotes, spaces and letters of all alphabets, marks of templates, repeats: every byte is equal."""
     full, light = both_ways(tmp_path, rows, splits={"test": 0.3}, special_tokens=("<|x|>", "\n\n", "é"))
