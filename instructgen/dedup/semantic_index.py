@@ -65,9 +65,11 @@ class SemanticIndex(GreedyIndex[_Embedded]):
             width = self._vectors.shape[1]
             vectors = np.zeros((len(texts), width), np.float32)
             return _Embedded([vector.copy() for vector in vectors], vectors)
-        given = np.asarray(self._embed(filled), np.float32)
-        if given.ndim != 2 or len(given) != len(filled):
-            raise ValueError(f"encoder: expected an array of shape ({len(filled)}, d), found {given.shape}")
+        places = {text: place for place, text in enumerate(dict.fromkeys(filled))}  # a repeated text is asked for once
+        given = np.asarray(self._embed(list(places)), np.float32)
+        if given.ndim != 2 or len(given) != len(places):
+            raise ValueError(f"encoder: expected an array of shape ({len(places)}, d), found {given.shape}")
+        given = given[[places[text] for text in filled]]
         lengths = np.linalg.norm(given, axis=1, keepdims=True)
         vectors = np.zeros((len(texts), given.shape[1]), np.float32)
         vectors[[bool(text.strip()) for text in texts]] = given / np.where(lengths > 0, lengths, 1)

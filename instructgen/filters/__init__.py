@@ -141,13 +141,10 @@ class Together:
     Example: asked = check.together(samples); asked.verdict(0) -> None; asked.remember(0); ...; asked.close()
     """
 
-    def __init__(self, check: Filter, samples: Sequence[Sample]) -> None:
+    def __init__(self, check: Filter, samples: Sequence[Sample], rejected: Iterable[int] = ()) -> None:
         self._check, self._samples = check, samples
-
-    @property
-    def rejected(self) -> set[int]:
+        self.rejected = frozenset(rejected)
         """Places of samples that are rejected whatever is kept of the others: no later filter is asked about them."""
-        return set()
 
     def verdict(self, place: int) -> Verdict:
         """Return the verdict on a sample, given those remembered so far."""

@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt, PrivateAttr
 
 from instructgen.dedup import Index, Neighbour
 from instructgen.dedup.greedy import GreedyIndex
+from instructgen.dedup.greedy import Together as Texts
 from instructgen.filters import Filter, Together, Tools, Verdict
 from instructgen.records import Sample
 
@@ -97,9 +98,10 @@ class Duplicates(Filter):
 
     def together(self, samples: Sequence[Sample]) -> Together:
         """Return the samples, compared with one call to the index where it can."""
-        if not isinstance(self._index, GreedyIndex):
-            return Together(self, samples)
-        return _Compared(self, samples, self._index)
+        texts = [compared_text(sample, self.compare) for sample in samples]
+        if isinstance(self._index, GreedyIndex):
+            return _Compared(self, samples, self._index.together(texts))
+        return Together(self, samples, [place for place, text in enumerate(texts) if self._index.nearest(text)])
 
     def flags(self, sample: Sample) -> dict[str, Any]:
         """Note a sample that has nothing to compare, so was kept unseen, or one that was compared in part."""
@@ -150,14 +152,9 @@ class Duplicates(Filter):
 class _Compared(Together):
     """Samples that an index has compared with its entries and with one another."""
 
-    def __init__(self, check: Duplicates, samples: Sequence[Sample], index: GreedyIndex[Any]) -> None:
-        super().__init__(check, samples)
-        self._duplicates = check
-        self._texts = index.together([compared_text(sample, check.compare) for sample in samples])
-
-    @property
-    def rejected(self) -> set[int]:
-        return self._texts.rejected
+    def __init__(self, check: Duplicates, samples: Sequence[Sample], texts: Texts[Any]) -> None:
+        super().__init__(check, samples, texts.rejected)
+        self._duplicates, self._texts = check, texts
 
     def verdict(self, place: int) -> Verdict:
         check = self._duplicates
