@@ -139,7 +139,8 @@ class Select(Filter):
             notes = found.get("notes") or (found.get("provenance") or {}).get("notes") or {}
             known = {**notes, "labels": found.get("labels") or {}}
             text = _text(found) if "turns" in found else ""
-            values = [float(len(text)) if name == "length" else _number(_at(known, name)) for name in self.by]
+            length = float(len(text)) if "turns" in found else math.nan  # ids alone have no length
+            values = [length if name == "length" else _number(_at(known, name)) for name in self.by]
             if self.strategy == "tags" or not any(math.isnan(value) for value in values):
                 tags = _at(known, "tags.tags") or _at(known, "labels.tags") or ()
                 score = math.prod(values) if not any(map(math.isnan, values)) else 0.0

@@ -146,6 +146,12 @@ def test_select_keeps_the_best_of_a_scoring_pass():
     assert choice.check(SAMPLES[3]).reason == "not_scored"
 
 
+def test_ids_alone_have_no_length():
+    """A decisions file of `clean` holds no texts: an error says so, rather than any rows being taken for the longest."""
+    with pytest.raises(RecipeError, match="no row with length"):
+        select(decisions(3, 5, 4), by=["length"])
+
+
 def test_select_reads_whole_samples_of_a_run_too():
     """Scores stand in provenance, groups in labels, length needs no score at all."""
     rows = [
