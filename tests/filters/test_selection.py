@@ -147,7 +147,7 @@ def test_select_keeps_the_best_of_a_scoring_pass():
 
 
 def test_ids_alone_have_no_length():
-    """A decisions file of `clean` holds no texts: an error says so, rather than any rows being taken for the longest."""
+    """A decisions file of `clean` holds no texts: an error says so; no rows are taken for the longest at random."""
     with pytest.raises(RecipeError, match="no row with length"):
         select(decisions(3, 5, 4), by=["length"])
 
