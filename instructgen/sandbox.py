@@ -100,6 +100,8 @@ class Ran(BaseModel):
     stdout: str = ""
     stderr: str = ""
     """Both cut at 4,000 characters: the head of the output, the tail of the errors."""
+    tail: str = ""
+    """The last 4,000 characters of the output."""
     seconds: float = 0.0
     peak_megabytes: float = 0.0
     """Largest memory of the tree and its files that was seen."""
@@ -179,6 +181,7 @@ class Sandbox(BaseModel):
             code=None if bound else process.returncode,
             stdout=stdout,
             stderr=stderr,
+            tail=_tail(out),
             seconds=round(time.monotonic() - started, 3),
             peak_megabytes=round(peak / 2**20, 1),
         )

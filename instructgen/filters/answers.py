@@ -25,12 +25,25 @@ _STATED = re.compile(
     r"\s*+\**+\s*+([^\n]++|(?<=[^\S\n])|(?<=\*))",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
+_NUMBER = re.compile(
+    r"[-−]?[$€£]?\d++(?: \d++/\d++|[\d,]*+(?:\.\d++)?+(?:[eE][+-]?\d++)?+(?:/\d++)?+%?+)"
+    r"(?!\s*+(?:\\(?:pi|sqrt|[dt]?frac|times|cdot)|[π√^]))"
+)
+"""A number that is the whole value: "2\\pi" is not 2."""
+_LATEX = (
+    (re.compile(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}"), r"\1/\2"),
+    (re.compile(r"\{,\}|\\[,!]"), ""),
+    (re.compile(r"\\([%$])"), r"\1"),
+)
+"""How numbers are written in LaTeX."""
 _LETTER = re.compile(
     r"\s*+[\"'*(\[]*+(?:(?:option |answer:? ?|the (?:correct )?answer is:? ?)[\"'*(\[]*+)?([A-Ja-j])[\"'*)\]]*"
     r"(?:[.:,)\s]|$)",
     re.IGNORECASE,
 )
+_ARTICLE = re.compile(r"\W*[AI] (?!is\b|because\b|since\b|as\b|would\b|seems\b)[a-z]", re.IGNORECASE)
+"""A first word that is a letter, and no option: "A dog barks"."""
+_SEVERAL = re.compile(r"\W*[A-J]\W{1,4}(?:(?:or|and|nor)\W{1,4})?[A-J]\b(?!['’])")
 _LONGEST = 400
 """Characters of an expression that is handed to the algebra library: what it does with more can take for ever."""
 
@@ -49,6 +62,7 @@ class Answers(RatedFilter):
         "no_final_answer": "a final answer is known, and none can be read from the output",
         "not_an_option": "the answer is none of the options",
         "wrong_option": "the answer is an option, but not the right one",
+        "unreadable_label": "the label is none of the options, so nothing can be compared",
     }
 
     kind: Literal["answers"] = "answers"
@@ -93,6 +107,8 @@ class Answers(RatedFilter):
         elif labels.get("answer") is not None:
             known = str(labels["answer"])
             given = final_answer(output, numeric=number(known) is not None)
+            if not given and self.algebra:
+                given = final_answer(output, numeric=False)
             if not given:
                 yield "no_final_answer", {"known": snippet(known)}
             elif not self._same(known, given):
@@ -112,20 +128,32 @@ def final_answer(output: str, *, numeric: bool) -> str:
     text = boxed[-1] if boxed else stated[-1] if stated else output
     if not numeric:
         return str(text).strip().rstrip(".")
-    numbers = _NUMBER.findall(text) or _NUMBER.findall(output)
+    numbers = _NUMBER.findall(_plain(text))
+    if not numbers and not boxed:
+        numbers = _NUMBER.findall(_plain(output))
     if not numbers:
         return ""
     return str(numbers[0] if boxed or stated else numbers[-1])
 
 
+def _plain(text: str) -> str:
+    """Return a text with its LaTeX numbers as plain ones."""
+    for pattern, plain in _LATEX if "\\" in text or "{" in text else ():
+        text = pattern.sub(plain, text)
+    return text
+
+
 def same_answer(known: str, given: str) -> bool:
     """Compare two answers as exact numbers where both are, else as texts but for case and punctuation.
+
+    A percent mark on one side alone may be a unit: 50% is 0.5, and 50 where 50 is asked for.
 
     Example: same_answer("0.5", "1/2") -> True
     """
     left, right = number(known), number(given)
     if left is not None and right is not None:
-        return left == right
+        unit = known.rstrip(" %") if "%" in known else known, given.rstrip(" %") if "%" in given else given
+        return left == right or (("%" in known) != ("%" in given) and number(unit[0]) == number(unit[1]))
     words = folded(known)
     return bool(words) and words == folded(given)
 
@@ -154,7 +182,7 @@ def chosen_option(output: str, options: list[str]) -> int | None:
     boxed = _BOXED.findall(output)
     stated = boxed or _STATED.findall(output)
     text = stated[-1] if stated else output
-    letter = _LETTER.match(text)
+    letter = None if _ARTICLE.match(text) or _SEVERAL.match(text) else _LETTER.match(text)
     by_letter = ord(letter.group(1).upper()) - ord("A") if letter else None
     words = f" {folded(text)} "
     named = [at for at, option in enumerate(options) if folded(option) and f" {folded(option)} " in words]
@@ -182,8 +210,11 @@ def _by_options(options: list[str], label: JsonValue, output: str, letters: list
         return
     if label is None:
         return
-    right = label if isinstance(label, int) else _index_of(str(label), options)
-    if right is not None and chosen != right:
+    by_index = isinstance(label, int) and not isinstance(label, bool)  # true is a word here: "True", not option 1
+    right = label if by_index else _index_of(str(label), options)
+    if not isinstance(right, int) or not 0 <= right < len(options):
+        yield "unreadable_label", {"label": snippet(str(label)), "options": len(options)}
+    elif chosen != right:
         yield "wrong_option", {"given": snippet(options[chosen]), "label": snippet(str(label))}
 
 

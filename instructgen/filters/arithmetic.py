@@ -36,6 +36,10 @@ _OTHER_RULES = re.compile(
     re.IGNORECASE,
 )
 """Words of tasks in which 1 + 1 may be 10."""
+_MIXED = re.compile(r"\s*+([-−–]?)\s?(\d{1,9}) (\d{1,9}/\d{1,9})\s*+")
+"""A mixed number: "3 1/2"."""
+_HUGE = re.compile(r"[eE][+-]?\d{3}")
+"""An exponent whose value would have hundreds of digits, or millions."""
 _MAX_POWER = 64
 _MAX_BITS = 1000
 """Size of a value beyond which nothing is recomputed: a few nested powers already make millions of digits."""
@@ -92,7 +96,14 @@ def number(text: str) -> Fraction | None:
 
     Example: number("$1,250.50") -> Fraction(2501, 2)
     """
+    mixed = _MIXED.fullmatch(text)
+    if mixed:
+        sign, whole, part = mixed.groups()
+        share_of_one = number(part)
+        return None if share_of_one is None else (int(whole) + share_of_one) * (-1 if sign else 1)
     plain = re.sub(r"[\s,$€£]", "", text).replace("−", "-").replace("–", "-")
+    if _HUGE.search(plain):
+        return None
     share = plain.endswith("%")
     try:
         value = Fraction(plain.rstrip("%"))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import dedent
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
@@ -13,10 +14,11 @@ from pydantic import PrivateAttr
 from instructgen.errors import RecipeError
 from instructgen.filters import Filter, Tools, Verdict
 from instructgen.filters.markup import fenced_blocks
-from instructgen.filters.rated import labels_of
+from instructgen.filters.rated import labels_of, snippet
 from instructgen.records import Sample, digest
 
 _IMPORT = re.compile(r"^(?:def |class |import |from |@|async def |\w+\s*=)", re.MULTILINE)
+_SESSION = re.compile(r"\s*>>> ")
 
 
 class CodeTests(Filter):
@@ -27,6 +29,7 @@ class CodeTests(Filter):
     """
 
     reasons: ClassVar[dict[str, str]] = {
+        "unreadable_tests": "`labels.tests` is neither a text nor a list of texts",
         "no_code": "the sample has tests and the answer has no code",
         "tests_failed": "the code or a test raised",
         "tests_skipped": "the program ended before its tests did",
@@ -54,17 +57,20 @@ class CodeTests(Filter):
     def check(self, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
         """Run the answer and its tests."""
         tests = labels_of(sample).get("tests")
-        if not tests:
+        if tests is None or tests == "" or tests == []:
             return None
-        statements = "\n".join(map(str, tests)) if isinstance(tests, list) else str(tests)
+        each = tests if isinstance(tests, list) else [tests]
+        if not all(isinstance(test, str) for test in each):
+            return sample.rejected("unreadable_tests", tests=snippet(str(tests)))
+        statements = "\n".join(map(str, each))
         code = code_of(sample.output)
         if not code:
             return sample.rejected("no_code")
         token = digest([code, statements])[:24]
         ran = self._run(f"{code}\n\n{statements}\nprint()\nprint({token!r})\n")
         if ran.outcome == "ok":
-            done = ran.stdout.rstrip().endswith(token)
-            return None if done else sample.rejected("tests_skipped", exit_code=ran.code)
+            # A line of its own near the end: what runs at exit, or in a thread, may print behind it.
+            return None if token in ran.tail.splitlines() else sample.rejected("tests_skipped", exit_code=ran.code)
         reason = "tests_failed" if ran.outcome == "error" else f"code_{ran.outcome}"
         return sample.rejected(reason, detail=ran.detail, seconds=ran.seconds)
 
@@ -74,7 +80,8 @@ def code_of(output: str) -> str:
 
     Example: code_of("Sure:\n```python\nx = 1\n```") -> "x = 1\n"
     """
-    blocks = fenced_blocks(output)
+    blocks = [(language, dedent(body)) for language, body in fenced_blocks(output)]
+    blocks = [block for block in blocks if not _SESSION.match(block[1])] if len(blocks) > 1 else blocks
     python = [body for language, body in blocks if language.lower() in ("python", "py", "python3")]
     if python or blocks:
         return "\n".join(python or [body for _, body in blocks])

@@ -101,6 +101,24 @@ LABELLED = [
     ({"options": ["Rome", "Paris"], "label": "Paris"}, "Rome", "wrong_option"),
     ({"options": ["not sure", "sure"], "label": "not sure"}, "not sure", None),
     ({"options": ["positive", "negative"], "label": "negative"}, "Negative.", None),
+    ({"answer": "0.5"}, "It is \\boxed{\\frac{1}{2}}.", None),
+    ({"answer": "-3/4"}, "It is \\boxed{-\\dfrac{3}{4}}.", None),
+    ({"answer": "1000"}, "It is \\boxed{1{,}000}.", None),
+    ({"answer": "1000"}, "The answer is 1e3.", None),
+    ({"answer": "3.5"}, "The answer is 3 1/2.", None),
+    ({"answer": "3 1/2"}, "The answer is 15.5.", "wrong_answer"),
+    ({"answer": "2"}, "The answer is 2\\pi", "no_final_answer"),
+    ({"answer": "50"}, "The answer is 50%.", None),
+    ({"answer": "0.5"}, "The answer is 50%.", None),
+    ({"answer": "50"}, "The answer is 0.5%.", "wrong_answer"),
+    ({"answer": "1e999999999"}, "The answer is 7.", "wrong_answer"),
+    ({"options": ["True", "False"], "label": True}, "True", None),
+    ({"options": ["True", "False"], "label": True}, "False", "wrong_option"),
+    ({"options": ["Rome", "Paris"], "label": "Rome"}, "A dog barks.", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Rome"}, "A is right.", None),
+    ({"options": ["Rome", "Paris"], "label": "Rome"}, "A or B", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "London"}, "A", "unreadable_label"),
+    ({"options": ["Rome", "Paris"], "label": 7}, "A", "unreadable_label"),
     ({}, "anything", None),
 ]
 
@@ -196,6 +214,20 @@ def test_code_is_found_in_fences_or_bare():
     assert code_of("Sure:\n```python\nx = 1\n```\n```sh\nls\n```") == "x = 1\n"
     assert code_of("def f(): pass") == "def f(): pass"
     assert code_of("It adds two numbers.") == ""
+    assert code_of("1. So:\n   ```python\n   def f():\n       pass\n   ```") == "def f():\n    pass\n"
+    assert code_of("```python\nx = 1\n```\nUse it:\n```python\n>>> x\n1\n```") == "x = 1\n"
+
+
+@pytest.mark.parametrize("tests", [{"a": 1}, 5, ["assert True", 5]])
+def test_labels_that_are_no_tests_are_told(tests):
+    """An object or a number asserts nothing: passing it would prove nothing."""
+    verdict = (
+        CodeTests()
+        .prepare(Tools(run_code=FakeSandbox(outcome="ok")))
+        .check(CODE.model_copy(update={"labels": {"tests": tests}}))
+    )
+
+    assert verdict.reason == "unreadable_tests"
 
 
 REAL = [
@@ -204,6 +236,7 @@ REAL = [
     ("import sys\ndef add(a, b): return 3\nsys.exit(0)", "tests_skipped"),
     ("def add(a, b):\n    while True: pass", "code_time"),
     ("It adds them.", "no_code"),
+    ("def add(a, b): return a + b\nprint('x' * 9000)\nimport atexit\natexit.register(print, 'bye')", None),
 ]
 
 
