@@ -12,6 +12,7 @@ import csv
 import errno
 import fcntl
 import gzip
+import logging
 import lzma
 import os
 import shutil
@@ -27,6 +28,7 @@ import orjson
 from instructgen.errors import DataError, ExportError, InstructgenError, RunError, suggestion
 from instructgen.records import scrub
 
+log = logging.getLogger(__name__)
 Layout = Literal["jsonl", "json", "parquet", "csv", "tsv", "folder"]
 BadRow = Callable[[int, str], None]
 """Told (line or row number, what is wrong) for a row that cannot be read."""
@@ -149,20 +151,32 @@ def objects(rows: Iterable[tuple[int, Any]], bad: BadRow) -> Iterator[tuple[int,
 def data_files(folder: Path, split: str | None = None) -> list[Path]:
     """Return the data files of a folder, sorted by path; of one split where the name tells splits apart.
 
-    Of several row formats of the same data (our own exports hold Parquet and JSONL) the first kind found wins.
-    Raises: DataError when there are none.
+    Of several row formats (our own exports hold the same rows as Parquet and JSONL) the first kind found wins; a
+    warning names the files of other kinds. Raises: DataError when there are none.
     """
-    for suffix in _DATA_SUFFIXES:
-        found = sorted(p for p in folder.rglob(f"*{suffix}*") if p.is_file() and _plain(p, folder, suffix))
-        if suffix == ".json":
-            found = [p for p in found if p.name not in ("manifest.json", "dataset_info.json", "croissant.json",
-                                                         "dataset_infos.json", "state.json")]  # fmt: skip
-        if split is not None:
-            found = [p for p in found if split in p.stem.replace("-", ".").split(".") or p.parent.name == split]
-        if found:
-            return found
-    wanted = f" of split {split!r}" if split else ""
-    raise DataError(f"{folder}: no data files{wanted} in it; expected {', '.join(_DATA_SUFFIXES)}")
+    by_kind = {suffix: _files_of_kind(folder, suffix, split) for suffix in _DATA_SUFFIXES}
+    chosen, *others = [suffix for suffix, found in by_kind.items() if found] or [""]
+    if not chosen:
+        wanted = f" of split {split!r}" if split else ""
+        raise DataError(f"{folder}: no data files{wanted} in it; expected {', '.join(_DATA_SUFFIXES)}")
+    if others:
+        left = [path.name for kind in others for path in by_kind[kind]]
+        more = " and others" if len(left) > 3 else ""
+        log.warning(
+            "%s: only its %s files (%d) are read; %d of other kinds, which may hold the same rows, are not: %s. "
+            "Name a file to read it", folder, chosen, len(by_kind[chosen]), len(left), ", ".join(left[:3]) + more,
+        )  # fmt: skip
+    return by_kind[chosen]
+
+
+def _files_of_kind(folder: Path, suffix: str, split: str | None) -> list[Path]:
+    found = sorted(p for p in folder.rglob(f"*{suffix}*") if p.is_file() and _plain(p, folder, suffix))
+    if suffix == ".json":
+        found = [p for p in found if p.name not in ("manifest.json", "dataset_info.json", "croissant.json",
+                                                     "dataset_infos.json", "state.json")]  # fmt: skip
+    if split is not None:
+        found = [p for p in found if split in p.stem.replace("-", ".").split(".") or p.parent.name == split]
+    return found
 
 
 def _plain(path: Path, folder: Path, suffix: str) -> bool:

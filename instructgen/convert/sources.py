@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -165,10 +165,12 @@ def _file(path: Path, columns: Sequence[str] | None = None) -> Source:
 def _folder(path: Path, split: str | None) -> Source:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _saved(path, split)
-    found = data_files(path, split)
-    if split is None:  # a folder with a train split is read as the Hub would: not its test rows beside it
-        with suppress(DataError):
-            found = data_files(path, "train")
+    try:  # without --split a folder with a train split is read as the Hub would: not its test rows beside it
+        found = data_files(path, split or "train")
+    except DataError:
+        if split:
+            raise
+        found = data_files(path)
     licence, identity = _licence(path), _identity(path)
     if layout_of(found[0]) == "parquet":
         return _parquet(found, path.name, identity, licence)

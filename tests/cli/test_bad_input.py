@@ -1,5 +1,6 @@
 """Wrong set-ups through the command line: one message that names place, value, expectation and next move; exit 1."""
 
+import gzip
 import json
 import resource
 import subprocess
@@ -184,6 +185,22 @@ def test_a_server_that_speaks_html_is_quoted(tmp_path):
     assert code == 1
     assert "<!doctype html>" in said.lower() or "<html" in said.lower()
     assert (tmp_path / "run" / "decisions.jsonl").stat().st_size == 0
+
+
+@pytest.mark.parametrize("command", [["clean"], ["export"], ["convert", "--from", "alpaca"]])
+def test_files_of_another_kind_in_a_folder_are_named(tmp_path, caplog, command):
+    """A folder of JSON lines and packed JSON: the kind that is read is said, and which files are not."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "one.jsonl").write_text('{"instruction": "Name a river.", "output": "The Po."}\n')
+    (given / "two.json.gz").write_bytes(gzip.compress(b'[{"instruction": "Name a lake.", "output": "Como."}]'))
+
+    code, _ = run(command[0], given, *command[1:], "--into", tmp_path / "out")
+
+    assert code == 0
+    (said,) = [record.getMessage() for record in caplog.records if "are read" in record.getMessage()]
+    assert "only its .jsonl files (1) are read" in said
+    assert "two.json.gz" in said
 
 
 @pytest.mark.parametrize("command", [["why", "abc"], ["verify"]])
