@@ -1,10 +1,12 @@
 """Keys never appear in logs, errors, tracebacks or run directories: a marker is looked for everywhere."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import traceback
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -109,6 +111,14 @@ ECHOES = {
         {"error": {"message": f"{headers}", "code": "content_filter"}}, status=400),
     "bare": lambda headers: web.json_response(
         {"error": {"message": f"unknown {headers['x-team-token'].split()[1]}"}}, status=400),
+    "escaped": lambda headers: web.Response(
+        status=500, text=json.dumps({"error": {"message": f"{headers}"}}).replace("-", "\\u002d")),
+    "across the cut of a long error in a 200": lambda headers: web.json_response(
+        {"error": {"message": "x" * 480 + headers["Authorization"]}}),
+    "quoted": lambda headers: web.Response(status=500, text=quote(headers["x-team-token"], safe="")),
+    "as a code": lambda headers: web.json_response({"error": {"message": "no", "code": headers["Authorization"]}}),
+    "in a redirect that leads nowhere": lambda headers: web.Response(
+        status=302, headers={"Location": f"http://u:{headers['x-team-token'].split()[1]}/x@h/"}),
     "in a redirect": lambda headers: web.Response(
         status=302, headers={"Location": f"http://x/?key={headers['Authorization']}"}),
 }  # fmt: skip

@@ -173,12 +173,12 @@ async def open_api(teacher: OpenAITeacher, endpoint: Endpoint, tls: Any) -> Asyn
     """Open the client library with our settings of key, headers, TLS and proxy."""
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
-    headers = {name: value for name, value in endpoint.headers.items() if name not in ("Content-Type", "Authorization")}
-    key = endpoint.headers.get("Authorization", "Bearer none").removeprefix("Bearer ")
+    # Authorization included: the client would put "Bearer " before whatever it is told.
+    headers = {name: value for name, value in endpoint.headers.items() if name.lower() != "content-type"}
     try:
         http = DefaultAsyncHttpxClient(verify=tls, proxy=endpoint.proxy, trust_env=False)
         client = AsyncOpenAI(
-            api_key=key, base_url=endpoint.url, default_headers=headers, timeout=teacher.timeout, http_client=http
+            api_key="none", base_url=endpoint.url, default_headers=headers, timeout=teacher.timeout, http_client=http
         )
     except (OpenAIError, ValueError, TypeError) as error:
         raise RecipeError(f"teacher: the Batch API's client cannot be set up: {endpoint.hide(str(error))}") from error

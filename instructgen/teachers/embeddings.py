@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instructgen.errors import RecipeError, TeacherAuthError, TeacherError, TeacherRefusedError, TeacherTransportError
+from instructgen.teachers.urls import HIDDEN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,9 @@ def _endpoint(base_url: str, model: str, key: str) -> Callable[[Sequence[str]], 
             try:
                 answer = client.embeddings.create(model=model, input=some, encoding_format="float")
             except openai.OpenAIError as error:
-                raise _ours(error, f"{base_url} embeddings with {model!r}", key) from error
+                trouble = _ours(error, f"{base_url} embeddings with {model!r}", key)
+                # Servers quote keys, and the client's own error stays behind with what it holds.
+                raise type(trouble)(str(trouble).replace(secret, HIDDEN)) from None
             data = sorted(answer.data or [], key=lambda one: one.index)
             if len(data) != len(some):
                 raise TeacherTransportError(

@@ -23,7 +23,7 @@ from instructgen import __version__
 from instructgen.errors import RecipeError, TeacherAuthError
 from instructgen.teachers import Connection, Sitting, Teacher
 from instructgen.teachers.prices import Price
-from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, SHORT, host_of, secrets_of
+from instructgen.teachers.urls import OPENAI_HOST, OPENAI_URL, SHORT, askable, host_of, secrets_of, spellings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -37,6 +37,8 @@ _SECRET_NAME = re.compile(r"auth|api[-_]?key|keys?\b|token\b|secret|password|coo
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_NAME = 64
 """Characters of an environment variable's name; a key may consist of the same characters, and is longer."""
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A token of RFC 9110, 5.6.2."""
 _ADVICE = "recipes are kept with runs and shared, so name an environment variable in its place"
 MOST_ADAPTIVE = 64
 """Requests in flight at most when no concurrency is stated: half of the default window."""
@@ -45,6 +47,9 @@ MOST_ADAPTIVE = 64
 def _is_url(value: str) -> str:
     if value and not re.match(r"https?://[^/\s]", value):
         raise ValueError(f"is {value!r}, expected a URL such as http://127.0.0.1:8000/v1")
+    if value and not _VARIABLE.search(value) and not askable(value):
+        raise ValueError("is no address that can be asked, expected a URL such as http://127.0.0.1:8000/v1 with a "
+                         "port up to 65535")  # fmt: skip
     if urlsplit(value).password and not _VARIABLE.search(value):
         raise ValueError(f"is an address that holds a password; {_ADVICE}: http://user:${{NAME}}@host")
     for name, said in parse_qsl(urlsplit(value).query):
@@ -172,7 +177,7 @@ class OpenAITeacher(Teacher):
         """Whose terms the output falls under."""
         if self.output_licence:
             return self.output_licence
-        if host_of(self.url) == OPENAI_HOST:
+        if OPENAI_HOST in {host_of(each.base_url or self.url) for each in self.endpoints or (EndpointOptions(),)}:
             return "OpenAI terms of use (output may not be used to develop competing models)"
         return f"unknown: see the licence of {self.model}"
 
@@ -259,25 +264,36 @@ class OpenAITeacher(Teacher):
         from instructgen.teachers.route import Endpoint
 
         read: list[str] = []
-        url = _expand(options.base_url or self.url, "teacher.base_url", read)
+        url = _address(options.base_url or self.url, "teacher.base_url", read)
         key_env = options.api_key_env or self.api_key_env
         key = _key(key_env, url)
         headers = {"Content-Type": "application/json", "User-Agent": f"instructgen/{__version__}"}
         if key:
-            headers["Authorization"] = f"Bearer {key}"
             read.append(key)
-        for name, value in (self.headers | options.headers).items():
+        by_address = "@" in urlsplit(url).netloc
+        if key and not by_address:  # a request has one way to say who asks; the address's own is meant for there
+            headers["Authorization"] = f"Bearer {key}"
+        for name, value in [*self.headers.items(), *options.headers.items()]:
+            for earlier in [known for known in headers if known.lower() == name.lower()]:
+                del headers[earlier]
             headers[name] = _expand(value, f"teacher.headers.{name}", read)
-            if not (headers[name] + name).isprintable():
+            if not _HEADER_NAME.fullmatch(name):
+                raise RecipeError(f"teacher.headers: {name!r} is not the name of a header, expected e.g. X-Team")
+            if not headers[name].isprintable():
                 raise RecipeError(
                     f"teacher.headers.{name!r} holds a line break or another character that no header can"
                 )
-        proxy = _expand(options.proxy or self.proxy, "teacher.proxy", read) or environment_proxy(url)
+            if by_address and name.lower() == "authorization":
+                raise RecipeError(
+                    f"teacher.headers.{name} and the user in teacher.base_url both say who asks: leave one out"
+                )
+        proxy = _address(options.proxy or self.proxy, "teacher.proxy", read) or environment_proxy(url)
         # What a variable holds is secret, unless it is where to go: messages have to name the endpoint.
         hosts = {urlsplit(address).netloc.rpartition("@")[2] for address in (url, proxy or "")}
         secrets = {value for value in read if len(value) > SHORT and not any(value in host for host in hosts)}
         secrets -= {url, proxy}
         secrets |= {part for address in (url, proxy or "") for part in secrets_of(address)}
+        secrets = {spelling for secret in secrets for spelling in spellings(secret)}
         longest_first = tuple(sorted(secrets, key=len, reverse=True))
         return Endpoint(
             url=url, headers=headers, secrets=longest_first, key_env=key_env, proxy=proxy,
@@ -285,6 +301,19 @@ class OpenAITeacher(Teacher):
             requests_per_minute=options.requests_per_minute or self.requests_per_minute,
             tokens_per_minute=options.tokens_per_minute or self.tokens_per_minute,
         )  # fmt: skip
+
+
+def _address(value: str, where: str, found: list[str]) -> str:
+    """Return a URL with ${NAME} filled in; "" stays so. Raises: RecipeError for one that nothing can be sent to."""
+    address = _expand(value, where, found)
+    if address and not askable(address):
+        # What was filled in, and what OPENAI_BASE_URL says, may hold secrets; what stands in a recipe does not.
+        said = f" ({value})" if _VARIABLE.search(value) else ""
+        raise RecipeError(
+            f"{where}{said} is no address that can be asked: expected a URL such as http://127.0.0.1:8000/v1, with a "
+            "port up to 65535; check the recipe and its environment variables"
+        )
+    return address
 
 
 def _key(variable: str, url: str) -> str:

@@ -28,7 +28,7 @@ from instructgen.teachers.http import Broken, Http, Reply
 from instructgen.teachers.limits import Pace, Places
 from instructgen.teachers.retry import RETRIED, asked_wait, spent_wait
 from instructgen.teachers.tokens import prompt_bound
-from instructgen.teachers.urls import OPENAI_HOST, host_of, joined, shown_url
+from instructgen.teachers.urls import HIDDEN, OPENAI_HOST, host_of, joined, shown_url
 from instructgen.teachers.wire import (
     CHAT_PATH,
     TEXT_PATH,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HIDDEN = "[hidden]"
 OVERLOADED = frozenset({429, 503, 529})
 """Statuses that say "too much at once", for which fewer requests are kept in flight."""
 UNSTATED_OUTPUT = 1024
@@ -87,7 +86,7 @@ class Endpoint:
         return text
 
     def cleaned(self, body: bytes) -> bytes:
-        """Return the bytes of an error without the secrets, before they are cut to length."""
+        """Return the bytes of what cannot be read without the secrets, before they are cut to length."""
         for secret in self.secrets:
             body = body.replace(secret.encode(), HIDDEN.encode())
         return body
@@ -242,10 +241,10 @@ class Route:
     def _judge(self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float) -> Outcome:
         """Tell an outcome of the request from trouble."""
         if reply.status >= 300:
-            complaint = complaint_of(reply.status, self.endpoint.cleaned(reply.body))
+            complaint = complaint_of(reply.status, reply.body, self.endpoint.hide)
             return self._complained(request, key, body, complaint, reply, sent_at)
         try:
-            read = completion_of(request, key, reply.body)
+            read = completion_of(request, key, reply.body, self.endpoint.hide)
         except NotAnAnswer:
             self._ledger.failed += 1
             self._ledger.possibly_billed += 1
@@ -255,7 +254,6 @@ class Route:
             words = f"the answer cannot be read, it is or begins with {beginning(raw)}"
             return Trouble(words, TeacherTransportError, unreadable=unreadable)
         if isinstance(read, Complaint):
-            read = read._replace(message=self.endpoint.hide(read.message))
             outcome = self._complained(request, key, body, read, reply, sent_at)
             self._ledger.possibly_billed += isinstance(outcome, Trouble)  # part of an answer may have been written
             return outcome

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
+import json
+from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_HOST = "api.openai.com"
+HIDDEN = "[hidden]"
+"""What stands in messages where a secret stood."""
 SHORT = 4
 """Characters up to which a part is no secret; hiding it would only spoil messages."""
 
 
 def host_of(url: str) -> str:
-    """Return the host name of a URL, in lower case."""
-    return urlsplit(url).hostname or ""
+    """Return the host name of a URL, in lower case; "" when it has none that can be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def askable(url: str) -> bool:
+    """Say whether requests can be sent to a URL: http or https, a host, and a port that is one.
+
+    Example: "http://127.0.0.1:80O0/v1" -> False
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and "\\" not in url and parts.port != 0
+    except ValueError:
+        return False
 
 
 def shown_url(url: str) -> str:
     """Return a URL as messages may show it: without user, password and query, which can be secrets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # a server may redirect to anything
+        return "an address that cannot be read"
     if ":" in host:
         host = f"[{host}]"
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, f"{host}:{port}" if port else host, parts.path, "", ""))
 
 
 def joined(url: str, path: str) -> str:
@@ -39,3 +60,8 @@ def secrets_of(url: str) -> list[str]:
     quoted = [parts.password or "", *(each.partition("=")[2] for each in parts.query.split("&"))]
     said = {spelling for each in quoted for spelling in (each, unquote(each), unquote_plus(each))}
     return [secret for secret in said if len(secret) > SHORT]
+
+
+def spellings(secret: str) -> set[str]:
+    """Return a secret as servers quote it back: plain, in a URL, and escaped in JSON."""
+    return {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -176,9 +177,10 @@ def beginning(body: bytes, length: int = 200) -> str:
     return repr(text if len(text) <= length else text[:length] + "...")
 
 
-def completion_of(request: Request, key: str, body: bytes) -> Completion | Complaint:
+def completion_of(request: Request, key: str, body: bytes, hide: Callable[[str], str] = str) -> Completion | Complaint:
     """Read the answer to a request; a complaint when a gateway wraps an error in status 200, or in a choice.
 
+    `hide` takes secrets out of what a complaint says, before it is cut to length.
     An answer without text is a refusal `empty_answer` or `tool_calls`, unless the output limit cut it: `length`.
 
     Raises: NotAnAnswer.
@@ -190,11 +192,11 @@ def completion_of(request: Request, key: str, body: bytes) -> Completion | Compl
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
         if data.get("error"):
-            return complaint_of(_status_inside(data["error"]), body)
+            return complaint_of(_status_inside(data["error"]), body, hide)
         raise NotAnAnswer(f"no choices: {beginning(body)}")
     if choice.get("error") or _reason(choice) in _BROKEN_OFF:
         error = choice.get("error") or f"broken off by the server with finish_reason {choice['finish_reason']!r}"
-        return complaint_of(_status_inside(error), json.dumps({"error": error}).encode())
+        return complaint_of(_status_inside(error), json.dumps({"error": error}).encode(), hide)
     return _read(request, key, data, choice)
 
 
@@ -303,27 +305,29 @@ def _count(value: object) -> int | None:
     return None
 
 
-def complaint_of(status: int, body: bytes) -> Complaint:
-    """Read what an error body says; a body of any other shape is quoted."""
+def complaint_of(status: int, body: bytes, hide: Callable[[str], str] = str) -> Complaint:
+    """Read what an error body says; a body of any other shape is quoted. `hide` takes secrets out of every text.
+
+    They are looked for in what was read, not in the bytes: JSON has many spellings of one text.
+    """
     try:
         data = loads(body)
     except NotAnAnswer:
-        return Complaint(beginning(body), status=status)
+        return Complaint(beginning(hide(body.decode("utf-8", "replace")).encode()), status=status)
     error = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(error, str) and error.strip():
-        return Complaint(scrub(error)[:500], status=status)
+        return Complaint(hide(scrub(error))[:500], status=status)
     if not isinstance(error, dict):
-        return Complaint(beginning(body), status=status)
+        return Complaint(beginning(hide(scrub(json.dumps(error, ensure_ascii=False))).encode()), status=status)
     words = error.get("message") or error.get("detail")
-    said = (
-        words if isinstance(words, str) and words.strip() else beginning(json.dumps(words).encode() if words else body)
-    )
+    if isinstance(words, str) and words.strip():
+        said = hide(scrub(words))[:500]
+    else:
+        said = beginning(hide(scrub(json.dumps(words or data, ensure_ascii=False))).encode())
     inner = error.get("innererror")
     code = inner.get("code") if isinstance(inner, dict) and inner.get("code") else error.get("code")
-    return Complaint(
-        message=scrub(said)[:500], code=scrub(str(code or "")), kind=scrub(str(error.get("type") or "")),
-        param=scrub(str(error.get("param") or "")), status=status,
-    )  # fmt: skip
+    code, kind, param = (hide(scrub(str(part or ""))) for part in (code, error.get("type"), error.get("param")))
+    return Complaint(message=said, code=code, kind=kind, param=param, status=status)
 
 
 def _status_inside(error: object) -> int:

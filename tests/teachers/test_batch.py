@@ -305,8 +305,12 @@ def test_an_endpoint_without_a_batch_api_is_an_error_that_says_so():
     assert server.url in str(said)
 
 
-def test_the_key_is_sent_and_never_shown(monkeypatch, caplog, tmp_path):
-    """Not in errors, logs, the log file, or the exception's chain."""
+@pytest.mark.parametrize(
+    ("headers", "sent"), [({}, f"Bearer {KEY}"), ({"authorization": "Basic ${TOKEN}"}, "Basic abcd")]
+)
+def test_the_key_is_sent_and_never_shown(monkeypatch, caplog, tmp_path, headers, sent):
+    """Not in errors, logs, the log file, or the exception's chain; a recipe's own header goes out as it is."""
+    monkeypatch.setenv("TOKEN", "abcd")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     seen = []
 
@@ -325,9 +329,9 @@ def test_the_key_is_sent_and_never_shown(monkeypatch, caplog, tmp_path):
         server.app.middlewares.append(middleware(check))
 
     with serve(extra=guarded) as server, caplog.at_level(logging.DEBUG, logger="instructgen"):
-        (said,) = ask(teacher(server), [asked(1)], tmp_path)
+        (said,) = ask(teacher(server, headers=headers), [asked(1)], tmp_path)
 
-    assert seen == [f"Bearer {KEY}"]
+    assert seen == [sent]
     assert isinstance(said, TeacherAuthError)
     assert KEY not in str(said) + repr(said.__cause__) + repr(said.__context__) + caplog.text
     assert all(KEY.encode() not in path.read_bytes() for path in tmp_path.iterdir())

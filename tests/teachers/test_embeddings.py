@@ -2,6 +2,7 @@
 
 import json
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -74,6 +75,15 @@ def test_what_an_endpoint_refuses_is_an_error_of_ours(server, status, text, erro
     server.replies += [(status, text)] * 9
     with pytest.raises(error, match=r"127\.0\.0\.1.*'m'"):
         encoder(server.url, "m")(["a"])
+
+
+def test_an_endpoint_that_quotes_the_key_teaches_nobody_the_key(server, monkeypatch):
+    """The client's error holds the server's words and our headers; ours is all that is told."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-marker-77aa01")
+    server.replies += [(401, json.dumps({"error": {"message": "bad key sk-marker-77aa01"}}))]
+    with pytest.raises(TeacherAuthError, match=r"bad key \[hidden\]") as caught:
+        encoder(server.url, "m")(["a"])
+    assert "sk-marker" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_filter_takes_an_endpoint_by_its_options(server):

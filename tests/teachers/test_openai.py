@@ -5,9 +5,11 @@ import json
 import logging
 import socket
 import time
+from base64 import b64decode
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 from pydantic import ValidationError
 
 from instructgen.errors import (
@@ -209,6 +211,8 @@ def test_an_endpoint_that_never_answered_is_not_waited_for_as_long(monkeypatch):
     [({"base_url": "127.0.0.1:8000"}, "expected a URL"), ({"model": ""}, "at least 1"),
      ({"concurrency": 0}, "greater than 0"), ({"temprature": 1}, "temprature"),
      ({"endpoints": [{"base_url": "ftp://x"}]}, "expected a URL"),
+     ({"base_url": "http://127.0.0.1:80O0/v1"}, "no address that can be asked"),
+     ({"base_url": "http://127.0.0.1:99999/v1"}, "no address that can be asked"),
      ({"base_url": "http://me:hush@host/v1"}, r"holds a password.*\$\{NAME\}"),
      ({"headers": {"x-api-key": "sk-1"}}, "'x-api-key' looks like a secret"),
      ({"headers": {"X-Apikeys": "sk-1"}}, "'X-Apikeys' looks like a secret"),
@@ -270,6 +274,60 @@ def test_credentials_in_the_address_are_not_shown(monkeypatch):
 
     assert SECRET not in str(error)
     assert "http://127.0.0.1:9/v1" in str(error)
+
+
+async def told(request):
+    """Answer with the headers that came, in their order."""
+    pairs = [f"{name}: {value}" for name, value in request.headers.items()]
+    return web.json_response({"choices": [{"message": {"content": "\n".join(pairs)}, "finish_reason": "stop"}]})
+
+
+def sent_headers(name, **options):
+    """Ask a server that tells what it got; return the values of one header."""
+    with serve(extra=lambda server: server.app.router.add_post("/told/chat/completions", told)) as server:
+        url = server.url.replace("/v1", "/told")
+        options = {key: value(url) if callable(value) else value for key, value in options.items()}
+        ((answer,), _) = ask(options.pop("base_url", url), asked(), **options)
+    lines = (line.split(": ", 1) for line in answer.content.splitlines())
+    return [value for key, value in lines if key.lower() == name]
+
+
+def test_a_password_in_the_address_says_who_asks_there_and_the_key_stays_at_home(monkeypatch):
+    """A request carries one Authorization: the address's own, where it has one."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("PASSWORD", "open sesame")
+
+    def with_user(url):
+        return url.replace("://", "://me:${PASSWORD}@")
+
+    (value,) = sent_headers("authorization", base_url=with_user)
+    assert b64decode(value.removeprefix("Basic ")) == b"me:open sesame"
+    monkeypatch.setenv("TOKEN", SECRET)
+    with pytest.raises(RecipeError, match="both say who asks"):
+        ask("http://me:${PASSWORD}@127.0.0.1:9/v1", asked(), headers={"authorization": "Bearer ${TOKEN}"})
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_a_header_of_the_recipe_replaces_ours_however_it_is_spelt(name, monkeypatch):
+    """A gateway that is to get its own token does not get OpenAI's key beside it."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("TOKEN", "its own token")
+
+    assert sent_headers("authorization", headers={name: "Bearer ${TOKEN}"}) == ["Bearer its own token"]
+    assert sent_headers("content-type", headers={"content-type": "application/json; a=b"}) == ["application/json; a=b"]
+
+
+def test_what_is_no_header_or_no_address_is_refused_before_anything_is_sent(monkeypatch):
+    """A mistyped port, or one from a variable, is told like any other wrong option."""
+    monkeypatch.setenv("PORT", "80O0")
+    with pytest.raises(RecipeError, match="'X Team' is not the name of a header"):
+        ask("http://127.0.0.1:9/v1", asked(), headers={"X Team": "a"})
+    with pytest.raises(RecipeError, match=r"base_url \(http://127.0.0.1:\$\{PORT\}/v1\) is no address"):
+        ask("http://127.0.0.1:${PORT}/v1", asked())
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://me:{SECRET}@[::1/v1")
+    with pytest.raises(RecipeError, match="base_url is no address") as caught:
+        ask("", asked())
+    assert SECRET not in str(caught.value)
 
 
 # ---- trouble that passes
@@ -342,7 +400,6 @@ def test_limits_that_outlast_the_deadline_are_a_rate_error():
 
 def test_used_up_credit_is_not_waited_for():
     """`insufficient_quota` comes as 429, and no wait brings money."""
-    from aiohttp import web
 
     async def broke(request):
         error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
@@ -356,8 +413,6 @@ def test_used_up_credit_is_not_waited_for():
 
 def replying(*replies):
     """A route `/x` that gives each (status, JSON or bytes, headers) in turn, the last one for ever; and its calls."""
-    from aiohttp import web
-
     calls = []
 
     async def reply(request):
@@ -489,7 +544,6 @@ def test_a_failure_inside_a_choice_is_retried_like_any_outage():
 
 def test_a_redirect_is_an_error_that_names_its_target():
     """Following it could send the prompt and the key elsewhere."""
-    from aiohttp import web
 
     async def moved(request):
         raise web.HTTPPermanentRedirect("https://elsewhere.example/v1/chat/completions")
@@ -835,6 +889,10 @@ def test_what_a_model_writes_has_the_licence_that_the_recipe_names():
 
     assert OpenAITeacher(**there, output_licence="apache-2.0").licence == "apache-2.0"
     assert OpenAITeacher(**there).licence == "unknown: see the licence of m"
+    assert OpenAITeacher(model="m", endpoints=[{"base_url": there["base_url"]}]).licence.startswith("unknown")
+    assert OpenAITeacher(**there, endpoints=[{}, {"base_url": "https://api.openai.com/v1"}]).licence.startswith(
+        "OpenAI"
+    )
 
 
 # ---- money
