@@ -36,11 +36,13 @@ def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int = 3)
 def in_child(code: str) -> tuple[float, float, str]:
     """Run code in a fresh interpreter; return its CPU seconds, its peak memory in MiB, and what it printed.
 
+    CPU seconds are those of its processes as well, memory is its own.
+
     The code prints one line, and is measured as a whole: interpreter and imports included.
     """
     tail = (  # VmHWM begins anew with the interpreter; getrusage would count what this process held when it forked
-        "\nimport time as _t, re as _re; _peak = _re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]"
-        "\nprint(_t.process_time(), int(_peak) / 1024)"
+        "\nimport os as _os, re as _re; _peak = _re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]"
+        "\nprint(sum(_os.times()[:4]), int(_peak) / 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
     *printed, numbers = done.stdout.strip().splitlines()

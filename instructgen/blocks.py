@@ -9,24 +9,92 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
-from instructgen.files import open_bytes
+import instructgen.files as files
+from instructgen.formats import Format
+from instructgen.formats.single import Singles, columns_of_block, read_light
+from instructgen.records import Rejection, Sample
 
 BLOCK = 4 << 20
 """Bytes of a block; a longer line makes a block of its own."""
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 def line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (number of its first line, from 1; whole lines) of a file, unpacked. Raises: DataError."""
     number = 1
-    with open_bytes(path) as file:
+    with files.open_bytes(path) as file:
         while data := file.read(BLOCK):
             block = data + file.readline() if not data.endswith(b"\n") else data
             yield number, block
             number += block.count(b"\n")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines of JSON that are rows of a shape whose rows stand alone."""
+
+    data: bytes
+    first: int
+    """Number of the first line, from 1."""
+    shape: Format
+    source: str
+    """What provenance calls the file."""
+
+    def made(self) -> list[Singles | Sample | Rejection]:
+        """Return what is in it: by column, else, if any line is not plain, row by row."""
+        singles = columns_of_block(self.data, self.shape, self.first, self.source)
+        if singles is not None:
+            return [singles]
+        bad: list[Rejection] = []
+
+        def told(number: int, problem: str) -> None:
+            bad.append(broken(number, problem))
+
+        values = files.objects(files.values_of_lines(BytesIO(self.data), self.first, told), told)
+        return list(with_broken(read_light(values, self.shape, self.source), bad))
+
+
+class Blocks:
+    """A file as its blocks; or what is in them, made ahead of its use."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.blocks = blocks
+
+    def __iter__(self) -> Iterator[Singles | Sample | Rejection]:
+        """Yield samples, plain ones by column, and a rejection for each row that cannot be read."""
+        for made in ahead(block.made() for block in self.blocks):
+            yield from made
+
+
+def broken(number: int, problem: str) -> Rejection:
+    """Return the rejection of a row that the file reader could not parse."""
+    return Rejection(stage="parse", reason="unreadable_row", evidence={"row": number, "detail": problem})
+
+
+def with_broken(made: Iterable[T], bad: list[Rejection]) -> Iterator[T | Rejection]:
+    """Yield what was made, and beside it the rows that the file reader could not parse."""
+    for one in made:
+        while bad:
+            yield bad.pop(0)
+        yield one
+    yield from bad
+
+
+def in_order(begin: Callable[[T], Future[Made]], items: Iterable[T], at_once: int) -> Iterator[Made]:
+    """Yield the results of work begun on items, in their order; `at_once` are under way, as many wait behind them."""
+    under_way: deque[Future[Made]] = deque()
+    for item in items:
+        under_way.append(begin(item))
+        if len(under_way) >= 2 * at_once:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()
 
 
 def ahead(stream: Iterable[T]) -> Iterator[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +13,10 @@ from instructgen.cli.progress import Pace
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
+    from instructgen.exporters.batches import Watch
     from instructgen.exporters.folder import Exported
     from instructgen.formats import Format
-    from instructgen.formats.single import Singles
-    from instructgen.records import Rejection, Sample
+    from instructgen.records import Rejection
 
 
 def export(
@@ -69,9 +69,8 @@ def export(
         )
         chosen = [_shape(name, template, tokenizer) for name in asked[0] or ["alpaca", "messages"]]
         unreadable: Counter[str] = Counter()
-        done = folder.export(
-            _kept(given.light, unreadable), chosen, into, options, _facts(given.path, run=given.is_run)
-        )
+        facts = _facts(given.path, run=given.is_run)
+        done = folder.export(given.light, chosen, into, options, facts, _watch(unreadable))
         _tell(done, unreadable)
         if given.is_run:
             _tell_unfinished(given.path, done.samples)
@@ -150,21 +149,24 @@ def _facts(path: Path, *, run: bool) -> Any:
     return facts(Run(path))
 
 
-def _kept(made: Iterable[Singles | Sample | Rejection], unreadable: Counter[str]) -> Iterator[Singles | Sample]:
-    from instructgen.formats.single import Singles
-    from instructgen.records import Rejection
+def _watch(unreadable: Counter[str]) -> Watch:
+    """Say how it goes, and count the rows that cannot be read by reason."""
+    from instructgen.exporters.batches import Watch
 
     pace, count = Pace(), 0
-    for one in made:
-        if not isinstance(one, Rejection):
-            yield one
-            count += len(one) if isinstance(one, Singles) else 1
-            if seconds := pace.due():
-                say(f"{count:,} samples, {count / seconds:,.0f} a second")
-            continue
+
+    def progress(more: int) -> None:
+        nonlocal count
+        count += more
+        if seconds := pace.due():
+            say(f"{count:,} samples, {count / seconds:,.0f} a second")
+
+    def rejected(one: Rejection) -> None:
         unreadable[one.reason] += 1
         if unreadable[one.reason] == 1:
             say(f"row {one.evidence.get('row')}: {one.evidence.get('detail')}")
+
+    return Watch(rejected, progress)
 
 
 def _tell_unfinished(path: Path, samples: int) -> None:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import instructgen.files as files
 import instructgen.registry as registry
-from instructgen.blocks import ahead, line_blocks
+from instructgen.blocks import Block, Blocks, broken, line_blocks, with_broken
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read
-from instructgen.formats.single import Singles, columns_of_block, read_light, reads_singles
+from instructgen.formats.single import Singles, read_light
 from instructgen.records import Rejection, Sample
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
         samples = Run(path).samples()
         return Input(path, samples, samples, format=None, is_run=True)
     rows = open_rows(given, shape, said)
-    made = _with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
+    made = with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
     return Input(rows.path, made, _light(rows), rows.format)
 
 
@@ -89,7 +86,7 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
     name = "standard input" if given == "-" else str(path)
     bad: list[Rejection] = []
     data = _folder(path, said)
-    rows = files.iter_rows(data, bad=lambda n, problem: bad.append(_broken(n, problem)))
+    rows = files.iter_rows(data, bad=lambda n, problem: bad.append(broken(n, problem)))
     head = list(islice(rows, LOOKED_AT))
     if not head and not shape:
         if not bad:
@@ -108,27 +105,11 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
     return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad, lines)
 
 
-def _light(rows: Rows) -> Iterator[Singles | Sample | Rejection]:
-    """Yield what is in the rows, plain ones by column; a file of JSON lines is read in blocks, ahead of their use."""
-    if rows.lines is None or not reads_singles(rows.format):
-        yield from _with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
-        return
-    for made in ahead(_of_block(data, first, rows) for first, data in line_blocks(rows.lines)):
-        yield from made
-
-
-def _of_block(data: bytes, first: int, rows: Rows) -> list[Singles | Sample | Rejection]:
-    """Return what is in a block of lines: by column, else, if any line is not plain, row by row."""
-    singles = columns_of_block(data, rows.format, first, rows.source)
-    if singles is not None:
-        return [singles]
-    bad: list[Rejection] = []
-
-    def told(number: int, problem: str) -> None:
-        bad.append(_broken(number, problem))
-
-    values = files.objects(files.values_of_lines(BytesIO(data), first, told), told)
-    return list(_with_broken(read_light(values, rows.format, rows.source), bad))
+def _light(rows: Rows) -> Iterable[Singles | Sample | Rejection]:
+    """Return what is in the rows, plain ones by column; a file of JSON lines as blocks where its rows stand alone."""
+    if rows.lines is None or type(rows.format).gather is not Format.gather:
+        return with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
+    return Blocks(Block(data, first, rows.format, rows.source) for first, data in line_blocks(rows.lines))
 
 
 def _folder(path: Path, said: Callable[[str], None]) -> Path:
@@ -154,16 +135,3 @@ def _folder(path: Path, said: Callable[[str], None]) -> Path:
     chosen = "sample" if "sample" in configs else max(configs, key=lambda name: sum(configs[name].values()))
     said(f"{path}: an exported dataset with configs {', '.join(configs)}; reading {chosen}")
     return path / chosen
-
-
-def _broken(number: int, problem: str) -> Rejection:
-    return Rejection(stage="parse", reason="unreadable_row", evidence={"row": number, "detail": problem})
-
-
-def _with_broken(made: Iterable[Made], bad: list[Rejection]) -> Iterator[Made | Rejection]:
-    """Yield what was made, and beside it the rows that the file reader could not parse."""
-    for one in made:
-        while bad:
-            yield bad.pop(0)
-        yield one
-    yield from bad

@@ -97,6 +97,12 @@ class Findings:
             first.append(number)
         self._found[check] = (rows + 1, first)
 
+    def include(self, later: Findings, before: int) -> None:
+        """Add what was found in rows that follow `before` others."""
+        for check, (rows, first) in later._found.items():
+            known, named = self._found.get(check, (0, []))
+            self._found[check] = (known + rows, [*named, *(before + number for number in first)][:FIRST])
+
     def findings(self) -> list[Finding]:
         """Return what was found, in the order of `WORDS`."""
         known = [(name, *self._found[name]) for name in WORDS if name in self._found]
@@ -144,10 +150,10 @@ class Checks:
         answers = [of(answer.turns) - of(sample.turns[-1:]) for answer in sample.answers]
         return length, length + max([0, *answers])
 
-    @property
-    def takes_singles(self) -> bool:
-        """True unless tokens are to be counted."""
-        return self._count is None
+    def include(self, later: Checks, before: int) -> None:
+        """Add what was found in samples that follow `before` others."""
+        self._found.include(later._found, before)
+        self.tokens += later.tokens
 
     def look_singles(self, batch: Singles, number: int, asked: np.ndarray, answered: np.ndarray) -> None:
         """Check what `look` checks of their samples; `number` is the row of the first.

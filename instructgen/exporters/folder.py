@@ -16,8 +16,10 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,11 @@ from pydantic import JsonValue
 import instructgen.files as files
 from instructgen.errors import DataError, ExportError
 from instructgen.exporters import card, changes, trainers
+from instructgen.exporters.batches import Watch, readable, rendered
 from instructgen.exporters.checks import estimated_tokens
 from instructgen.exporters.croissant import croissant
 from instructgen.exporters.options import Exported, Options, check_options, split_of
+from instructgen.exporters.rendering import Renderer
 from instructgen.exporters.sections import sections_of
 from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
@@ -38,25 +42,27 @@ from instructgen.formats import Format
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.single import Singles, samples_of
-from instructgen.records import Sample
+from instructgen.records import Rejection, Sample
 
 __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
 
 MANIFEST = "manifest.json"
 WORKING = ".partial"
 LOCK = ".lock"
-BATCH = 1_000
 _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
 
 def export(
-    samples: Iterable[Sample | Singles],
+    samples: Iterable[Sample | Singles | Rejection],
     formats: Sequence[Format],
     into: Path,
     options: Options = Options(),
     facts: card.Facts = card.Facts(),
+    watch: Watch = Watch(),
 ) -> Exported:
-    """Write the folder. Raises: ExportError for wrong options, a foreign folder, a full disk, or no rows at all;
+    """Write the folder; `watch` is told of progress and of rows that could not be read.
+
+    Raises: ExportError for wrong options, a foreign folder, a full disk, or no rows at all;
     RunError while another process writes there. With `commercial`, the first sample whose licence or teacher's terms
     forbid commercial use is an ExportError that names it.
     """
@@ -65,22 +71,23 @@ def export(
     if (openai or options.context is not None) and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
     if options.commercial:
-        samples = refuse_conflicts(chain.from_iterable(map(samples_of, samples)), options.licence, commercial=True)
+        made = chain.from_iterable(map(samples_of, readable(samples, watch)))
+        samples = refuse_conflicts(made, options.licence, commercial=True)
     _claim(into, overwrite=options.overwrite)
     with files.locked(into / LOCK, str(into)):
-        return _export(samples, formats, into, options, facts)
+        return _export(samples, Renderer(formats, options), into, facts, watch)
 
 
 def _export(
-    samples: Iterable[Sample | Singles], formats: Sequence[Format], into: Path, options: Options, facts: card.Facts
+    samples: Iterable[Sample | Singles | Rejection], renderer: Renderer, into: Path, facts: card.Facts, watch: Watch
 ) -> Exported:
     working = into / WORKING
     try:
         stale = _take_back(into, working)
-        with Writing(working, formats, options) as made:
-            for batch in _batches(samples):
-                made.write(batch)
-            return _finish(made, into, stale, options, facts)
+        with Writing(working, renderer) as made, closing(rendered(samples, renderer, watch)) as batches:
+            for batch in batches:
+                made.take(batch)
+            return _finish(made, into, stale, renderer.options, facts)
     except OSError as error:
         raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     finally:
@@ -94,37 +101,38 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
     """Write what describes the data, and put all of it in place."""
     working = into / WORKING
     paths = made.finish()
-    configs = made.configs()
+    configs, counts = made.configs(), made.counts
     rows = {config.name: config.rows for config in configs}
     known = _fingerprints(working, paths)
     licence = licence_id(options.licence)
+    left_out = [(config.name, counts.left_out.get(config.name, Counter())) for config in configs]
     told = card.Told(
         configs=tuple(configs),
-        samples=made.samples,
+        samples=counts.samples,
         facts=facts,
-        statistics=made.tally.statistics(),
+        statistics=counts.tally.statistics(),
         findings=tuple(made.findings()),
-        left_out={name: dict(sorted(reasons.items())) for name, reasons in made.left_out.items() if reasons},
-        withheld=dict(sorted(made.withheld.items())),
-        examples=made.examples,
+        left_out={name: dict(sorted(reasons.items())) for name, reasons in left_out if reasons},
+        withheld=dict(sorted(counts.withheld.items())),
+        examples=counts.examples,
         trainers=trainers.snippets(rows),
         licence=licence,
         context=options.context,
         tokenizer=options.tokenizer,
-        tokens=made.checks.tokens,
+        tokens=counts.checks.tokens,
     )
-    front = card.front_matter(configs, licence=options.licence, languages=sorted(made.languages), facts=facts)
+    front = card.front_matter(configs, licence=options.licence, languages=sorted(counts.languages), facts=facts)
     more = _describe(working, rows, croissant(configs, facts, known, licence))
     known |= _fingerprints(working, more)
     paths += more
     old = _old_card(into)
     previous = read_manifest(into) if _manifest(into / MANIFEST) else {}
-    manifest = _manifest_of(told, options, made, known)
+    manifest = _manifest_of(told, options, known)
     sections = sections_of(told) | changes.section(previous, manifest, old)
     _swap(into, working, paths, stale, card.render(front, sections, old), manifest)
     return Exported(
         into=into,
-        samples=made.samples,
+        samples=counts.samples,
         rows=rows,
         left_out=told.left_out,
         empty_splits=tuple(made.empty(configs)),
@@ -149,12 +157,10 @@ def _describe(working: Path, rows: Mapping[str, Mapping[str, int]], crumb: dict[
     return [working / name for name in texts]
 
 
-def _manifest_of(
-    told: card.Told, options: Options, made: Writing, fingerprints: Mapping[str, JsonValue]
-) -> dict[str, JsonValue]:
+def _manifest_of(told: card.Told, options: Options, fingerprints: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     known: dict[str, JsonValue] = {
         "written_by": "instructgen",
-        "samples": made.samples,
+        "samples": told.samples,
         "configs": {config.name: dict(config.rows) for config in told.configs},
         "left_out": {name: dict(reasons) for name, reasons in told.left_out.items()},
         "splits": {"seed": options.seed, **options.splits},
@@ -224,20 +230,6 @@ def _remove(into: Path, names: Iterable[str]) -> None:
         path.unlink(missing_ok=True)
         if path.parent != into and path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
-
-
-def _batches(samples: Iterable[Sample | Singles]) -> Iterator[list[Sample] | Singles]:
-    batch: list[Sample] = []
-    for one in samples:
-        if isinstance(one, Sample):
-            batch.append(one)
-        if batch and (len(batch) == BATCH or isinstance(one, Singles)):
-            yield batch
-            batch = []
-        if isinstance(one, Singles):
-            yield one
-    if batch:
-        yield batch
 
 
 def _swap(

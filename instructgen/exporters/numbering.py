@@ -41,7 +41,7 @@ class Numbering:
         import numpy as np
 
         out = list(ids)
-        for place, times in self.repeated(np.array([_value(name) for name in ids], dtype=np.uint64)).items():
+        for place, times in self.repeated(np.array([bits_of(name) for name in ids], dtype=np.uint64)).items():
             out[place] = f"{ids[place]}-{times}"
         return out
 
@@ -82,7 +82,8 @@ class Numbering:
         self._sorted.append(block)
 
 
-def _value(name: str) -> int:
+def bits_of(name: str) -> int:
+    """Return 64 bits of an id: the first of its digits, or of a hash when it is none of ours."""
     if _OURS.fullmatch(name):
         return int(name[:16], 16)
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())

@@ -35,6 +35,11 @@ class OpenAIRules:
         for check in broken:
             self._found.add(check, self._lines)
 
+    def include(self, later: OpenAIRules) -> None:
+        """Add what the lines behind break."""
+        self._found.include(later._found, self._lines)
+        self._lines += later._lines
+
     def findings(self) -> list[Finding]:
         """Return what was found."""
         few = [Finding(check="openai_too_few", rows=self._lines, first=(), file=self._file)]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from instructgen.errors import ExportError
 from instructgen.exporters import card
 from instructgen.exporters.checks import SPECIAL, Finding
+from instructgen.exporters.numbering import bits_of
 from instructgen.exporters.shards import SHARD_BYTES
 from instructgen.formats import Format
 from instructgen.records import ID_LENGTH
@@ -75,36 +76,38 @@ class Exported(BaseModel):
     """Licence -> samples that `commercial` kept out."""
 
 
+def first_of(sample_id: str) -> str:
+    """Return the id that a numbered repeat repeats; any other as it is.
+
+    Example: first_of("3f1c...-2") -> "3f1c..."
+    """
+    repeat = _REPEAT.fullmatch(sample_id) if len(sample_id) > ID_LENGTH else None
+    return repeat[1] if repeat else sample_id
+
+
 def split_of(sample_id: str, splits: Mapping[str, float], seed: int) -> str:
-    """Return the split of a sample: a hash of seed and id, so that more data moves no sample elsewhere.
+    """Return the split of a sample, which id and seed alone decide: more data moves no sample elsewhere.
 
     Numbered repeats go where the first one goes. Example: split_of("3f1c...", {"test": 0.05}, seed=0) -> "train"
     """
-    if not splits:
-        return "train"
-    repeat = _REPEAT.fullmatch(sample_id) if len(sample_id) > ID_LENGTH else None
-    name = repeat[1] if repeat else sample_id
-    place = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) / 2**64
-    upto = 0.0
-    for split in sorted(splits):
-        upto += splits[split]
-        if place < upto:
-            return split
-    return "train"
-
-
-def splits_of(ids: bytes, splits: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
-    """Return split -> which ids belong to it, as `split_of` says of each; `ids` stand one behind the other."""
     import numpy as np
 
-    begun = hashlib.sha256(f"{seed}:".encode())
-    hashes = []
-    for start in range(0, len(ids), ID_LENGTH):
-        whole = begun.copy()
-        whole.update(ids[start : start + ID_LENGTH])
-        hashes.append(whole.digest())
-    places = np.frombuffer(b"".join(hashes), ">u8")[::4].astype(np.float64) / 2**64
-    left, found, upto = np.ones(len(places), dtype=bool), {}, 0.0
+    return next(iter(splits_of(np.array([bits_of(first_of(sample_id))], dtype=np.uint64), splits, seed)))
+
+
+def splits_of(bits: np.ndarray, splits: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Return split -> which ids belong to it; `bits` are 64 of each (`numbering.bits_of`). No empty ones.
+
+    The place of an id in 0..1 is its bits and a hash of the seed, mixed as SplitMix64 does (Steele, Lea and Flood,
+    "Fast splittable pseudorandom number generators", 2014): ids of ours are hashes, another one a row is not needed.
+    """
+    import numpy as np
+
+    mixed = bits ^ np.uint64(int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:8]))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    places = (mixed ^ (mixed >> np.uint64(31))).astype(np.float64) / 2**64
+    left, found, upto = np.ones(len(places), dtype=bool), dict[str, np.ndarray](), 0.0
     for split in sorted(splits):
         upto += splits[split]
         found[split] = left & (places < upto)

@@ -115,8 +115,7 @@ def size_in_memory(values: pa.Array) -> int:
     if pa.types.is_string(values.type):
         ends = bytes_of(values)[1]
         return nulls + 4 * len(values) + int(ends[-1] - ends[0])
-    bare = values.nbytes - (-(-len(values) // 8) if values.buffers()[0] else 0)
-    return int(nulls + bare)
+    return int(nulls + -(-len(values) * values.type.bit_width // 8))  # `nbytes` depends on where a slice begins
 
 
 def _arrow(feature: Any) -> pa.DataType:

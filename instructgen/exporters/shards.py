@@ -166,7 +166,7 @@ class JsonLines:
         self.path = path
         self._file: IO[bytes] = path.open("wb", buffering=1 << 20)
 
-    def write(self, lines: Iterable[bytes | memoryview]) -> None:
+    def write(self, lines: Iterable[bytes]) -> None:
         """Append lines, each with its newline, or the bytes of many."""
         self._file.writelines(lines)
 

@@ -94,6 +94,15 @@ class Tally:
         if batch.source:
             self._count("sources", batch.source, len(batch))
 
+    def include(self, later: Tally) -> None:
+        """Add what was counted of samples that follow; a counter is full at the same one as in a single pass."""
+        for part, words in later._words.items():
+            self._words[part].update(words)
+        self._turns.update(later._turns)
+        for name, counter in later._counters.items():
+            for value, times in counter.items():
+                self._count(name, value, times)
+
     def _count(self, name: str, value: str, times: int = 1) -> None:
         counter = self._counters[name]
         counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += times

@@ -1,36 +1,21 @@
-"""Samples -> the files of every config, in a working folder: one pass, bounded memory."""
+"""Rendered batches -> the files of every config, in a working folder: one pass, bounded memory."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from instructgen.blocks import Behind
 from instructgen.errors import ExportError
 from instructgen.exporters import card, schema
-from instructgen.exporters.checks import Checks, Finding
+from instructgen.exporters.checks import Finding
 from instructgen.exporters.numbering import Numbering
-from instructgen.exporters.openai_rules import OpenAIRules
-from instructgen.exporters.options import Options, split_of, splits_of
+from instructgen.exporters.rendering import Rendered, Renderer, size_of
 from instructgen.exporters.shards import JsonLines, ParquetShards
-from instructgen.exporters.tally import Tally
-from instructgen.exporters.tokenizer import template_marks
-from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
-from instructgen.formats import Format, Row, Unwritable
-from instructgen.formats.columns import bytes_of, fixed_width, json_objects, sha256_starts, word_counts
-from instructgen.formats.holds import carried, columns_of
-from instructgen.formats.openai import OpenAI
-from instructgen.formats.preference import OpenAIPreference
+from instructgen.formats import Format
 from instructgen.formats.reading import encoded
-from instructgen.formats.single import Singles, writes_singles
-from instructgen.records import ID_LENGTH, Sample, canonical
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
+from instructgen.records import Sample
 
 GROUP_SAMPLES = 10_000
 """The most samples that share a row: larger groups become several rows."""
@@ -41,35 +26,21 @@ _Named = tuple[Sample, str, str]
 class Writing:
     """An export under way."""
 
-    def __init__(self, working: Path, formats: Sequence[Format], options: Options) -> None:
-        self._working, self._formats, self._options = working, formats, options
+    def __init__(self, working: Path, renderer: Renderer) -> None:
+        self._working, self._renderer = working, renderer
+        self._formats, self._options = renderer.formats, renderer.options
         self._behind = Behind()
         self._numbering = Numbering()
-        self._columns = {shape.name: schema.with_ours(shape.columns, options.provenance) for shape in formats}
+        self._columns = {
+            shape.name: schema.with_ours(shape.columns, self._options.provenance) for shape in self._formats
+        }
         self._schemas = {name: schema.arrow_schema(columns) for name, columns in self._columns.items()}
         self._shards: dict[tuple[str, str], ParquetShards] = {}
         self._lines: dict[tuple[str, str], JsonLines] = {}
         self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
-        self._first_left_out: dict[str, str] = {}
-        special = {*options.special_tokens, *(mark for shape in formats for mark in template_marks(shape))}
-        self.checks = Checks(options.count_tokens, options.context, sorted(special))
-        self._rules: dict[str, OpenAIRules] = {}
-        """File -> what its lines break of OpenAI's rules."""
-        self.tally = Tally()
-        self._takes_singles = (
-            all(map(writes_singles, formats))
-            and self.checks.takes_singles
-            and options.provenance in ("json", "none")
-            and not options.commercial
-        )
-        self.left_out: dict[str, Counter[str]] = {shape.name: Counter() for shape in formats}
-        self.withheld: Counter[str] = Counter()
-        """Licence -> samples that `commercial` keeps out of every config."""
-        self.examples: dict[str, str] = {}
-        self.languages: set[str] = set(options.languages)
-        self.seen = self.samples = 0
-        """Samples of the input, and those of them that at least one config holds."""
+        self.counts = renderer.counts()
+        self.counts.languages.update(self._options.languages)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -84,129 +55,27 @@ class Writing:
         """How many samples had an id that was there before."""
         return self._numbering.repeats
 
-    def write(self, batch: list[Sample] | Singles) -> None:
-        """Write a batch of samples to every config; `Singles` go a faster way to the same where they can."""
-        if isinstance(batch, Singles) and self._takes_singles:
-            self._write_singles(batch)
-        else:
-            self._write_samples(batch.samples() if isinstance(batch, Singles) else batch)
-
-    def _write_samples(self, batch: list[Sample]) -> None:
-        if self._options.commercial:
-            batch = [sample for sample in batch if self._commercial(sample)]
-        ids = self._numbering.number([sample.id for sample in batch])
-        splits = [split_of(name, self._options.splits, self._options.seed) for name in ids]
-        named = list(zip(batch, ids, splits, strict=True))
-        held = set[int]().union(*[self._write_config(shape, named) for shape in self._formats])
-        for place, sample in enumerate(batch):
-            self.seen += 1
-            if place in held:
-                self._count(sample)
-
-    def _count(self, sample: Sample) -> None:
-        """Take a sample that is in the dataset into its statistics."""
-        self.samples += 1
-        self.tally.add(sample)
-        self.checks.look(sample, self.seen)
-        self._check_licence(sample)
-        if sample.provenance.language:
-            self.languages.add(sample.provenance.language)
-
-    def _write_singles(self, batch: Singles) -> None:
-        """Do what `_write_samples` does, without making samples and column by column."""
-        import numpy as np
-        import pyarrow as pa
-
-        hashes = sha256_starts(batch.contents(), ID_LENGTH // 2)
-        digits = hashes.hex().encode()
-        ids = fixed_width(digits, ID_LENGTH)
-        values = np.frombuffer(hashes, np.uint8).reshape(-1, ID_LENGTH // 2)[:, :8].copy().view(">u8").ravel()
-        asked = word_counts(batch.instruction) + word_counts(batch.input)
-        answered = word_counts(batch.output)
-        self.tally.add_singles(batch, asked, answered)
-        self.checks.look_singles(batch, self.seen + 1, asked, answered)
-        self.samples += len(batch)
-        self.seen += len(batch)
-        splits: dict[str, np.ndarray | None] = {"train": None}
-        if self._options.splits:
-            splits = dict(splits_of(digits, self._options.splits, self._options.seed))
-        if repeated := self._numbering.repeated(values.astype(np.uint64)):
-            names = ids.to_pylist()
-            for place, times in repeated.items():
-                names[place] += f"-{times}"
-            ids = pa.array(names, pa.string())
-        for shape in self._formats:
-            self._write_columns(shape, batch, ids, splits)
-
-    def _write_columns(
-        self, shape: Format, batch: Singles, ids: pa.Array, splits: Mapping[str, np.ndarray | None]
-    ) -> None:
-        """Write one config's rows; a split's rows are those of its mask, `None` = all."""
+    def take(self, made: Rendered) -> None:
+        """Write what a batch adds; batches come in the order of the input."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        columns = shape.write_singles(batch)
-        lines = json_objects(columns, end="}\n")
-        columns = {**columns, "id": ids}
-        sizes = np.diff(bytes_of(lines)[1]) + pc.utf8_length(ids).to_numpy()
-        if self._options.provenance == "json":
-            columns["provenance"] = batch.carried(input_apart="input" in shape.holds)
-            sizes = sizes + pc.utf8_length(columns["provenance"]).to_numpy()
-        for split, mask in splits.items():
-            chosen = {**columns, "": lines}
-            if mask is not None:
-                chosen = {name: column.filter(pa.array(mask)) for name, column in chosen.items()}
-            self._jsonl(shape.name, split).write([memoryview(bytes_of(chosen.pop(""))[0])])
-            self._parquet(shape.name, split).write_columns(chosen, sizes if mask is None else sizes[mask])
-        if shape.name not in self.examples:
-            self.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
-
-    def _commercial(self, sample: Sample) -> bool:
-        """Tell whether a sample may be used commercially; one without a licence has that of the dataset."""
-        licence = licence_id(sample.provenance.licence or self._options.licence)
-        if licence in NON_COMMERCIAL or licence == "unknown":
-            self.withheld[licence] += 1
-            return False
-        return True
-
-    def _check_licence(self, sample: Sample) -> None:
-        if not sample.provenance.licence:
-            return
-        own, said = licence_id(sample.provenance.licence), licence_id(self._options.licence)
-        if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
-            self.checks.found("non_commercial", self.seen)
-        if own in SHARE_ALIKE and said != own:
-            self.checks.found("share_alike", self.seen)
-
-    def _write_config(self, shape: Format, named: Sequence[_Named]) -> set[int]:
-        """Write a batch to one config; return the places of the samples that it holds."""
-        groups, held = type(shape).group is not Format.group, set[int]()
-        lines: dict[str, list[bytes]] = {}
-        for place, one in enumerate(named):
-            try:
-                (rows, _), *_ = shape.share([one[0]])
-                flat = [self._flat(shape, row) for row in rows]
-            except Unwritable as error:
-                self._leave_out(shape, one[0], error)
-                continue
-            held.add(place)
-            if groups:
-                self._wait(shape, one)
-            else:
-                sample, name, split = one
-                ours = self._ours([(sample, name)], shape)
-                lines.setdefault(split, []).append(self._write_row(shape, rows[0], flat[0], split, ours))
-        for split, part in lines.items():
-            self._jsonl(shape.name, split).write(part)
-        return held
-
-    def _flat(self, shape: Format, row: Row) -> Row:
-        """Return the row as Parquet holds it. Raises: Unwritable for a value of another type than its column's."""
-        flat = shape.flat(row)
-        if problem := schema.misfit(shape.columns, flat):
-            raise Unwritable("wrong_type", f"format {shape.name!r}: {problem}")
-        return flat
+        ids = made.ids
+        if repeated := self._numbering.repeated(made.bits):
+            names = ids.to_pylist()
+            for place, times in repeated.items():
+                names[place] += f"-{times}"
+            ids = pa.array(names, pa.string())
+        for (config, split), part in made.parts.items():
+            self._jsonl(config, split).write([part.lines])
+            own = ids if len(part.places) == len(ids) else ids.take(pa.array(part.places))
+            sizes = part.sizes + pc.utf8_length(own).to_numpy().astype(np.int64)
+            self._parquet(config, split).write_columns({**part.columns, "id": own}, sizes)
+        for shape in self._formats:
+            for place, sample, split in made.groups.get(shape.name, ()):
+                self._wait(shape, (sample, ids[place].as_py(), split))
+        self.counts.add(made.counts)
 
     def _wait(self, shape: Format, one: _Named) -> None:
         """Collect samples until another group begins; a group is in the split of its first sample."""
@@ -225,42 +94,16 @@ class Writing:
         split = group[0][2]
         for rows, samples in shape.share([sample for sample, _, _ in group]):
             inside = [(sample, names[id(sample)].pop(0)) for sample in samples]
-            ours = self._ours(inside, shape)
+            beside = self._renderer.beside(inside, shape)
+            name = inside[0][1]
             for number, row in enumerate(rows):
                 if number:  # what the samples carry stands once, beside the first row
-                    ours = dict.fromkeys(ours) | {"id": f"{inside[0][1]}.{number}"}
-                self._jsonl(shape.name, split).write([self._write_row(shape, row, shape.flat(row), split, ours)])
-
-    def _write_row(self, shape: Format, row: Row, flat: Row, split: str, ours: Row) -> bytes:
-        """Hand a row to its Parquet writer; return it as a line of JSON."""
-        line = encoded(row) + b"\n"
-        if isinstance(shape, OpenAI | OpenAIPreference):
-            file = f"jsonl/{shape.name}-{split}.jsonl"
-            self._rules.setdefault(file, OpenAIRules(file)).look(row)
-        size = len(line) + sum(len(value) for value in ours.values() if isinstance(value, str))
-        self._parquet(shape.name, split).write({**flat, **ours}, size)
-        if shape.name not in self.examples:
-            self.examples[shape.name] = _shown(row)
-        return line
-
-    def _ours(self, samples: Sequence[tuple[Sample, str]], shape: Format) -> Row:
-        """Return `id` and provenance of a row with these samples, which have these names."""
-        if self._options.provenance == "none":
-            return {"id": samples[0][1]}
-        known = [carried(sample, shape) for sample, _ in samples]
-        for part, (_, name) in list(zip(known, samples, strict=True))[1:]:
-            if len(name) > ID_LENGTH:  # the row's id is that of the first
-                part["id"] = name
-        if self._options.provenance == "columns":
-            return {"id": samples[0][1], **columns_of(known)}
-        told: Any = known if len(known) > 1 else known[0]
-        return {"id": samples[0][1], "provenance": canonical(told).decode()}
-
-    def _leave_out(self, shape: Format, sample: Sample, error: Unwritable) -> None:
-        if self._options.strict:
-            raise ExportError(f"sample {sample.id}: {error.detail}; leave out --strict to skip such samples, counted")
-        self.left_out[shape.name][error.reason] += 1
-        self._first_left_out.setdefault(shape.name, f"sample {sample.id}: {error.detail}")
+                    beside, name = dict.fromkeys(beside), f"{inside[0][1]}.{number}"
+                line = encoded(row) + b"\n"
+                self._jsonl(shape.name, split).write([line])
+                size = len(line) + len(name) + size_of(beside)
+                self._parquet(shape.name, split).write({**shape.flat(row), **beside, "id": name}, size)
+                self.counts.look(shape, split, row)
 
     def _parquet(self, config: str, split: str) -> ParquetShards:
         if (config, split) not in self._shards:
@@ -284,22 +127,23 @@ class Writing:
 
     def findings(self) -> list[Finding]:
         """Return what the checks found, in the samples and in OpenAI's files."""
-        return [*self.checks.findings(), *(one for rules in self._rules.values() for one in rules.findings())]
+        of_files = (one for rules in self.counts.rules.values() for one in rules.findings())
+        return [*self.counts.checks.findings(), *of_files]
 
     def configs(self) -> list[card.Config]:
         """Return what was written, config by config."""
         return [self._config(shape) for shape in self._formats]
 
     def _refuse_nothing(self) -> None:
-        if not self.seen:
-            held = ", ".join(f"{count:,} of licence {name}" for name, count in sorted(self.withheld.items()))
+        if not self.counts.seen:
+            held = ", ".join(f"{count:,} of licence {name}" for name, count in sorted(self.counts.withheld.items()))
             raise ExportError("there are no samples to export" + (f"; --commercial keeps out {held}" if held else ""))
         written = {config for config, _ in self._shards}
         for shape in self._formats:
             if shape.name not in written:
                 raise ExportError(
-                    f"format {shape.name!r} can hold none of the {self.seen:,} samples; "
-                    f"the first: {self._first_left_out[shape.name]}"
+                    f"format {shape.name!r} can hold none of the {self.counts.seen:,} samples; "
+                    f"the first: {self.counts.first_left_out[shape.name]}"
                 )
 
     def _config(self, shape: Format) -> card.Config:
@@ -321,9 +165,3 @@ class Writing:
         """Yield `config/split` for each split that got no row."""
         for config in configs:
             yield from (f"{config.name}/{s}" for s in ["train", *sorted(self._options.splits)] if s not in config.rows)
-
-
-def _shown(row: Row) -> str:
-    """Return a row as the card shows it: at most 1,200 characters, no comment mark that could end our block."""
-    text = json.dumps(row, ensure_ascii=False, indent=2).replace("<!--", "<\\u0021--")
-    return text if len(text) <= 1200 else f"{text[:1200]} ..."

@@ -10,7 +10,7 @@ from instructgen import blocks, files
 from instructgen.cli.inputs import open_input
 from instructgen.exporters import shards, tally
 from instructgen.exporters.folder import Options, export
-from instructgen.exporters.writing import Writing
+from instructgen.exporters.rendering import Renderer
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.detect import read
 from instructgen.formats.messages import Messages
@@ -106,7 +106,7 @@ def test_plain_rows_do_not_become_samples(tmp_path, monkeypatch):
     def refused(*_):
         raise AssertionError("a sample was made")
 
-    monkeypatch.setattr(Writing, "_write_samples", refused)
+    monkeypatch.setattr(Renderer, "_of_samples", refused)
     monkeypatch.setattr(Singles, "samples", refused)
     done = export(read_light(enumerate(PLAIN, 1), Alpaca()), ALL, tmp_path / "out")
     assert done.samples == len(PLAIN)

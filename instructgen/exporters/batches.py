@@ -1,0 +1,132 @@
+"""A stream of samples, or a file's blocks -> rendered batches, in the order of the input.
+
+Blocks of lines are rendered beside each other: plain rows in threads, since Arrow, numpy and compression leave Python's
+lock alone; rows that become samples in processes, when there are enough of them to make up for the start. How many
+workers there are changes no byte of the result.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from multiprocessing import get_context, parent_process
+
+from instructgen.blocks import Block, Blocks, in_order
+from instructgen.errors import ExportError
+from instructgen.exporters.rendering import Rendered, Renderer
+from instructgen.formats.single import Singles
+from instructgen.records import Rejection, Sample
+
+BATCH = 1_000
+PROCESSES_FROM = 6
+"""Blocks (of 4 MB) from which samples are made in processes; each of these takes about half a second to start."""
+MOST = 8
+"""Processes at most: one takes what they render, and writes it."""
+Item = Sample | Singles | Rejection
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how an export goes."""
+
+    unreadable: Callable[[Rejection], object] = lambda _: None
+    """Of each row of the input that could not be read."""
+    progress: Callable[[int], object] = lambda _: None
+    """Of how many samples came, batch by batch."""
+
+
+def rendered(samples: Iterable[Item], renderer: Renderer, watch: Watch) -> Generator[Rendered, None, None]:
+    """Yield all batches, rendered. Raises: what reading and `Renderer.render` raise."""
+    of_blocks: Iterable[tuple[list[Rendered], list[Rejection]]]
+    if isinstance(samples, Blocks):
+        of_blocks = _of_blocks(iter(samples.blocks), renderer)
+    else:
+        of_blocks = (([renderer.render(batch)], list[Rejection]()) for batch in _batches(readable(samples, watch)))
+    for batches, rejections in of_blocks:
+        for rejection in rejections:
+            watch.unreadable(rejection)
+        for batch in batches:
+            yield batch
+            watch.progress(batch.counts.seen)
+
+
+def readable(samples: Iterable[Item], watch: Watch) -> Iterator[Sample | Singles]:
+    """Yield what could be read."""
+    for one in samples:
+        if isinstance(one, Rejection):
+            watch.unreadable(one)
+        else:
+            yield one
+
+
+def _batches(samples: Iterable[Sample | Singles]) -> Iterator[Sequence[Sample] | Singles]:
+    batch: list[Sample] = []
+    for one in samples:
+        if isinstance(one, Sample):
+            batch.append(one)
+        if batch and (len(batch) == BATCH or isinstance(one, Singles)):
+            yield batch
+            batch = []
+        if isinstance(one, Singles):
+            yield one
+    if batch:
+        yield batch
+
+
+def _of_block(renderer: Renderer, block: Block) -> tuple[list[Rendered], list[Rejection]]:
+    made, rejections = block.made(), list[Rejection]()
+    batches = _batches(readable(made, Watch(unreadable=rejections.append)))
+    return [renderer.render(batch) for batch in batches], rejections
+
+
+def _of_blocks(blocks: Iterator[Block], renderer: Renderer) -> Iterator[tuple[list[Rendered], list[Rejection]]]:
+    head = list(islice(blocks, PROCESSES_FROM))
+    workers = min(MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    pool: Executor
+    if len(head) < PROCESSES_FROM or workers < 2 or not _pays(head[0], renderer):
+        workers = 2
+        pool = ThreadPoolExecutor(workers)
+    else:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
+    try:
+        yield from in_order(lambda block: pool.submit(_of_block, renderer, block), chain(head, blocks), workers)
+    except BrokenProcessPool as error:
+        raise ExportError(
+            "a process that rendered samples ended early (killed, or out of memory); export again, "
+            "or keep it to one core: taskset -c 0 instructgen export ..."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pays(block: Block, renderer: Renderer) -> bool:
+    """Tell whether blocks like this one are work for processes: samples are made, and all it takes can be sent."""
+    if not renderer.stand_alone or any(type(shape).__module__ == "__main__" for shape in renderer.formats):
+        return False
+    if renderer.takes_singles and isinstance(block.made()[0], Singles):
+        return False
+    try:
+        pickle.dumps((renderer, block.shape))
+    except (pickle.PicklingError, AttributeError, TypeError):  # a tokenizer, a template
+        return False
+    return True
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

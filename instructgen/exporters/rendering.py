@@ -1,0 +1,319 @@
+"""A batch of samples -> what it adds to files and counts, wherever it stands in the stream.
+
+    [sample 7, sample 8, ...]  ->  ids, lines of JSON and columns for each config and split, counts
+
+Nothing here looks at what came before, so batches are rendered beside each other (threads, or processes where samples
+have to be made); `writing.Writing` takes them in the order of the input, and the folder does not depend on how many
+workers there were.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from instructgen.errors import ExportError
+from instructgen.exporters import schema
+from instructgen.exporters.checks import Checks
+from instructgen.exporters.numbering import bits_of
+from instructgen.exporters.openai_rules import OpenAIRules
+from instructgen.exporters.options import Options, first_of, splits_of
+from instructgen.exporters.tally import Tally
+from instructgen.exporters.tokenizer import template_marks
+from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
+from instructgen.formats import Format, Row, Unwritable
+from instructgen.formats.columns import bytes_of, fixed_width, json_objects, sha256_starts, word_counts
+from instructgen.formats.holds import carried, columns_of
+from instructgen.formats.openai import OpenAI
+from instructgen.formats.preference import OpenAIPreference
+from instructgen.formats.reading import encoded
+from instructgen.formats.single import Singles, writes_singles
+from instructgen.records import ID_LENGTH, Sample, canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+@dataclass
+class Counts:
+    """What is counted of samples; of a batch, then of all."""
+
+    tally: Tally
+    checks: Checks
+    rules: dict[str, OpenAIRules] = field(default_factory=dict)
+    """File -> what its lines break of OpenAI's rules."""
+    left_out: dict[str, Counter[str]] = field(default_factory=dict)
+    """Config -> reason -> samples that it cannot hold."""
+    first_left_out: dict[str, str] = field(default_factory=dict)
+    """Config -> the first of them, for people."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """Config -> its first row as the card shows it."""
+    languages: set[str] = field(default_factory=set)
+    withheld: Counter[str] = field(default_factory=Counter)
+    """Licence -> samples that `commercial` keeps out of every config."""
+    seen: int = 0
+    """Samples of the input, without those."""
+    samples: int = 0
+    """Those of them that at least one config holds."""
+
+    def add(self, later: Counts) -> None:
+        """Add the counts of the batch behind."""
+        self.tally.include(later.tally)
+        self.checks.include(later.checks, self.seen)
+        for file, rules in later.rules.items():
+            self.rules.setdefault(file, OpenAIRules(file)).include(rules)
+        for config, reasons in later.left_out.items():
+            self.left_out.setdefault(config, Counter()).update(reasons)
+        self.first_left_out = later.first_left_out | self.first_left_out
+        self.examples |= {config: row for config, row in later.examples.items() if config not in self.examples}
+        self.withheld.update(later.withheld)
+        self.languages |= later.languages
+        self.seen += later.seen
+        self.samples += later.samples
+
+    def look(self, shape: Format, split: str, row: Row) -> None:
+        """Take a row that is written."""
+        if isinstance(shape, OpenAI | OpenAIPreference):
+            file = f"jsonl/{shape.name}-{split}.jsonl"
+            self.rules.setdefault(file, OpenAIRules(file)).look(row)
+        if shape.name not in self.examples:
+            self.examples[shape.name] = _shown(row)
+
+
+@dataclass
+class Part:
+    """The rows of a batch in one split of one config."""
+
+    places: np.ndarray
+    """Of their samples in the batch."""
+    lines: bytes
+    """Of JSON, each with its newline."""
+    columns: dict[str, pa.Array]
+    """All but the id."""
+    sizes: np.ndarray
+    """Bytes of each row as JSON, without its id."""
+
+
+@dataclass
+class Rendered:
+    """What a batch adds."""
+
+    ids: pa.Array
+    """As the samples have them, repeats not numbered."""
+    bits: np.ndarray
+    """64 bits of each id (`numbering.bits_of`)."""
+    counts: Counts
+    parts: dict[tuple[str, str], Part] = field(default_factory=dict)
+    """(config, split) -> rows, for shapes whose samples stand alone."""
+    groups: dict[str, list[tuple[int, Sample, str]]] = field(default_factory=dict)
+    """Config -> (place, sample, split), for shapes that join samples."""
+
+
+class Renderer:
+    """Renders batches."""
+
+    def __init__(self, formats: Sequence[Format], options: Options) -> None:
+        self.formats, self.options = formats, options
+        special = {*options.special_tokens, *(mark for shape in formats for mark in template_marks(shape))}
+        self._special = sorted(special)
+        self.takes_singles = (
+            all(map(writes_singles, formats))
+            and options.count_tokens is None
+            and options.provenance in ("json", "none")
+            and not options.commercial
+        )
+        """Whether plain rows need not become samples."""
+
+    @property
+    def stand_alone(self) -> bool:
+        """Whether no shape joins samples that stood side by side."""
+        return not any(map(joins, self.formats))
+
+    def counts(self) -> Counts:
+        """Return counts of nothing."""
+        return Counts(Tally(), Checks(self.options.count_tokens, self.options.context, self._special))
+
+    def render(self, batch: Sequence[Sample] | Singles) -> Rendered:
+        """Render a batch. Raises: ExportError when `strict` and a shape cannot hold a sample."""
+        if isinstance(batch, Singles):
+            return self._of_singles(batch) if self.takes_singles else self._of_samples(batch.samples())
+        return self._of_samples(batch)
+
+    def _of_samples(self, batch: Sequence[Sample]) -> Rendered:
+        import numpy as np
+        import pyarrow as pa
+
+        counts = self.counts()
+        if self.options.commercial:
+            batch = [sample for sample in batch if self._commercial(sample, counts)]
+        ids = [sample.id for sample in batch]
+        bits = np.array([bits_of(name) for name in ids], dtype=np.uint64)
+        firsts = np.array([bits_of(first_of(name)) for name in ids], dtype=np.uint64)
+        splits = np.full(len(ids), "train", dtype=object)
+        for split, mask in splits_of(firsts, self.options.splits, self.options.seed).items():
+            splits[mask] = split
+        made = Rendered(pa.array(ids, pa.string()), bits, counts)
+        held = set[int]().union(*[self._config(shape, batch, splits.tolist(), made) for shape in self.formats])
+        for place, sample in enumerate(batch):
+            counts.seen += 1
+            if place in held:
+                self._count(sample, counts)
+        return made
+
+    def _commercial(self, sample: Sample, counts: Counts) -> bool:
+        """Tell whether a sample may be used commercially; one without a licence has that of the dataset."""
+        licence = licence_id(sample.provenance.licence or self.options.licence)
+        if licence in NON_COMMERCIAL or licence == "unknown":
+            counts.withheld[licence] += 1
+            return False
+        return True
+
+    def _config(self, shape: Format, batch: Sequence[Sample], splits: Sequence[str], made: Rendered) -> set[int]:
+        """Render a batch for one config; return the places of the samples that it holds."""
+        held, rows = set[int](), dict[str, _Rows]()
+        for place, sample in enumerate(batch):
+            try:
+                (found, _), *_ = shape.share([sample])
+                flat = [self._flat(shape, row) for row in found]
+            except Unwritable as error:
+                self._leave_out(shape, sample, error, made.counts)
+                continue
+            held.add(place)
+            split = splits[place]
+            if joins(shape):
+                made.groups.setdefault(shape.name, []).append((place, sample, split))
+                continue
+            made.counts.look(shape, split, found[0])
+            beside = self.beside([(sample, "")], shape)
+            rows.setdefault(split, _Rows()).add(place, encoded(found[0]) + b"\n", flat[0], beside)
+        for split, those in rows.items():
+            made.parts[shape.name, split] = those.part(schema.with_ours(shape.columns, self.options.provenance))
+        return held
+
+    def _flat(self, shape: Format, row: Row) -> Row:
+        """Return the row as Parquet holds it. Raises: Unwritable for a value of another type than its column's."""
+        flat = shape.flat(row)
+        if problem := schema.misfit(shape.columns, flat):
+            raise Unwritable("wrong_type", f"format {shape.name!r}: {problem}")
+        return flat
+
+    def _leave_out(self, shape: Format, sample: Sample, error: Unwritable, counts: Counts) -> None:
+        if self.options.strict:
+            raise ExportError(f"sample {sample.id}: {error.detail}; leave out --strict to skip such samples, counted")
+        counts.left_out.setdefault(shape.name, Counter())[error.reason] += 1
+        counts.first_left_out.setdefault(shape.name, f"sample {sample.id}: {error.detail}")
+
+    def beside(self, samples: Sequence[tuple[Sample, str]], shape: Format) -> Row:
+        """Return the provenance of a row with these samples, which have these ids in the export."""
+        if self.options.provenance == "none":
+            return {}
+        known = [carried(sample, shape) for sample, _ in samples]
+        for part, (_, name) in list(zip(known, samples, strict=True))[1:]:
+            if len(name) > ID_LENGTH:  # the row's id is that of the first
+                part["id"] = name
+        if self.options.provenance == "columns":
+            return columns_of(known)
+        told: Any = known if len(known) > 1 else known[0]
+        return {"provenance": canonical(told).decode()}
+
+    def _count(self, sample: Sample, counts: Counts) -> None:
+        """Take a sample that is in the dataset into its statistics."""
+        counts.samples += 1
+        counts.tally.add(sample)
+        counts.checks.look(sample, counts.seen)
+        if sample.provenance.language:
+            counts.languages.add(sample.provenance.language)
+        if sample.provenance.licence:
+            own, said = licence_id(sample.provenance.licence), licence_id(self.options.licence)
+            if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
+                counts.checks.found("non_commercial", counts.seen)
+            if own in SHARE_ALIKE and said != own:
+                counts.checks.found("share_alike", counts.seen)
+
+    def _of_singles(self, batch: Singles) -> Rendered:
+        """Do what `_of_samples` does, without making samples and column by column."""
+        import numpy as np
+
+        hashes = sha256_starts(batch.contents(), ID_LENGTH // 2)
+        ids = fixed_width(hashes.hex().encode(), ID_LENGTH)
+        starts = np.frombuffer(hashes, np.uint8).reshape(-1, ID_LENGTH // 2)[:, :8].copy()
+        bits = starts.view(">u8").ravel().astype(np.uint64)
+        asked = word_counts(batch.instruction) + word_counts(batch.input)
+        answered = word_counts(batch.output)
+        made = Rendered(ids, bits, self.counts())
+        made.counts.seen = made.counts.samples = len(batch)
+        made.counts.tally.add_singles(batch, asked, answered)
+        made.counts.checks.look_singles(batch, 1, asked, answered)
+        masks = splits_of(bits, self.options.splits, self.options.seed)
+        for shape in self.formats:
+            self._columns(shape, batch, masks, made)
+        return made
+
+    def _columns(self, shape: Format, batch: Singles, masks: Mapping[str, np.ndarray], made: Rendered) -> None:
+        """Render plain rows for one config."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns = dict(shape.write_singles(batch))
+        made.counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
+        lines = json_objects(columns, end="}\n")
+        sizes = np.diff(bytes_of(lines)[1]).astype(np.int64)
+        if self.options.provenance == "json":
+            columns["provenance"] = batch.carried(input_apart="input" in shape.holds)
+            sizes += pc.utf8_length(columns["provenance"]).to_numpy()
+        columns[""] = lines
+        for split, mask in masks.items():
+            places = np.flatnonzero(mask)
+            chosen = columns
+            if len(places) < len(batch):
+                chosen = {name: column.filter(pa.array(mask)) for name, column in columns.items()}
+            data = bytes_of(chosen[""])[0].tobytes()
+            chosen = {name: column for name, column in chosen.items() if name}
+            made.parts[shape.name, split] = Part(places, data, chosen, sizes[places])
+
+
+class _Rows:
+    """Rows of one config and split, until they are columns."""
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+        self._lines: list[bytes] = []
+        self._rows: list[Row] = []
+        self._sizes: list[int] = []
+
+    def add(self, place: int, line: bytes, row: Row, beside: Row) -> None:
+        """Take a row; `beside` is its provenance."""
+        self._places.append(place)
+        self._lines.append(line)
+        self._rows.append(row | beside)
+        self._sizes.append(len(line) + size_of(beside))
+
+    def part(self, columns: Mapping[str, Any]) -> Part:
+        """Return them as columns of these kinds; the id is not among them yet."""
+        import numpy as np
+        import pyarrow as pa
+
+        kinds = schema.arrow_schema({name: kind for name, kind in columns.items() if name != "id"})
+        made = {kind.name: pa.array([row.get(kind.name) for row in self._rows], kind.type) for kind in kinds}
+        return Part(np.array(self._places), b"".join(self._lines), made, np.array(self._sizes, dtype=np.int64))
+
+
+def joins(shape: Format) -> bool:
+    """Tell whether a shape joins samples that stood side by side."""
+    return type(shape).group is not Format.group
+
+
+def size_of(beside: Row) -> int:
+    """Return the length of the texts among what stands beside a row."""
+    return sum(len(value) for value in beside.values() if isinstance(value, str))
+
+
+def _shown(row: Row) -> str:
+    """Return a row as the card shows it: at most 1,200 characters, no comment mark that could end our block."""
+    text = json.dumps(row, ensure_ascii=False, indent=2).replace("<!--", "<\\u0021--")
+    return text if len(text) <= 1200 else f"{text[:1200]} ..."
