@@ -14,8 +14,9 @@ import io
 import json
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, NamedTuple
+
+from instructgen.filters.constraint_order import out_of_order, without_heading
 
 Outcome = str | None
 """What was found instead, "" for met, `None` for cannot tell."""
@@ -238,26 +239,31 @@ def lowercase(answer: str) -> Outcome:
     return "" if answer.lower() == answer and answer.upper() != answer else "other case"
 
 
-_SMALL = {"a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "nor", "of", "on", "or", "the", "to", "with"}
+_SMALL = {
+    "a", "an", "and", "as", "at", "but", "by", "for", "from", "if", "in", "into", "nor", "of", "off", "on", "onto",
+    "or", "over", "per", "so", "than", "that", "the", "to", "up", "via", "vs", "with", "yet",
+}  # fmt: skip
 
 
 def title_case(answer: str) -> Outcome:
-    """Each word begins with a capital, but for short function words inside."""
-    found = re.findall(r"[^\W\d_][\w'’]*", answer)
-    wrong = [word for at, word in enumerate(found) if word[0].islower() and (at == 0 or word not in _SMALL)]
+    """Each word begins with a capital, but for short function words inside and names such as iPhone."""
+    found = re.findall(r"(?<![\w'’-])[^\W\d_][\w'’]*", without_heading(answer.strip()))
+    wrong = [word for at, word in enumerate(found) if word.islower() and (at == 0 or word not in _SMALL)]
     return ", ".join(wrong[:3])
 
 
 def starts_with(answer: str, text: str) -> Outcome:
-    """The answer begins with these words; case, quotes and space before them do not matter."""
-    begin = answer.lstrip(" \n\t\"'“‘*")
-    return "" if begin.casefold().startswith(text.strip(" \"'“”‘’.…,!?").casefold()) else begin[:40]
+    """The answer begins with these words; case, quotes, marks of emphasis and space before them do not matter."""
+    begin = answer.replace("*", "").lstrip(" \n\t\"'“‘_")
+    wanted = re.escape(text.strip(" \"'“”‘’.…,!?*"))
+    return "" if re.match(rf"{wanted}(?!\w)", begin, re.IGNORECASE) else begin[:40]
 
 
 def ends_with(answer: str, text: str) -> Outcome:
     """The answer ends with these words; final punctuation, quotes and case do not matter."""
-    trimmed = answer.rstrip(" \n\t\"'”’*.!?").casefold()
-    return "" if trimmed.endswith(text.strip(" \"'“”‘’.!?").casefold()) else answer.rstrip()[-40:]
+    trimmed = answer.rstrip(" \n\t\"'”’*.!?…")
+    wanted = re.escape(text.strip(" \"'“”‘’.!?…"))
+    return "" if re.search(rf"(?<!\w){wanted}\Z", trimmed[-len(wanted) - 1 :], re.IGNORECASE) else answer.rstrip()[-40:]
 
 
 def initial(answer: str, letter: str) -> Outcome:
@@ -326,14 +332,17 @@ def postscript(answer: str) -> Outcome:
     return "" if re.search(r"^[^\w\n]*+P\.?\s?S\b", answer, re.MULTILINE | re.IGNORECASE) else "no P.S."
 
 
+def comma_list(answer: str) -> Outcome:
+    """The entries stand behind each other with commas between, not below each other with bullets or numbers."""
+    below = len(_BULLET.findall(answer)) + len(_NUMBERED.findall(answer))
+    if below > 1:
+        return f"{below} lines"
+    return "" if re.search(r"[,،，、]", answer) or len(answer.split()) <= 3 else "no comma"
+
+
 def alphabetical(answer: str) -> Outcome:
-    """The entries of the list are in alphabetical order."""
-    entries = [re.sub(r"^\s*(?:[-*•]|\d+[.)])\s*", "", line).strip() for line in answer.splitlines() if line.strip()]
-    if len(entries) == 1:
-        entries = [piece.strip(" .[]'\"") for piece in entries[0].rsplit(":", 1)[-1].split(",")]
-    keys = [entry.casefold() for entry in entries]
-    wrong = [after for before, after in pairwise(keys) if before > after]
-    return wrong[0] if wrong else ""
+    """The entries of the list are in alphabetical order, word by word or letter by letter, with or without articles."""
+    return out_of_order(answer)
 
 
 def language(answer: str, language: str) -> Outcome:
@@ -353,7 +362,7 @@ KINDS: dict[str, Callable[..., Outcome]] = {
         placeholders, json_only, json_keys, csv_columns, table, fenced, contains, excludes, frequency, excludes_letter,
         uppercase, lowercase,
         title_case, starts_with, ends_with, initial, quoted, no_commas, no_digits, question, one_of, opens_with_one_of,
-        mentions_one_of, number_only, titled, postscript, alphabetical, language,
+        mentions_one_of, number_only, titled, postscript, comma_list, alphabetical, language,
     )
 }  # fmt: skip
 """Kind -> its check."""
