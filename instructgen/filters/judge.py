@@ -2,9 +2,9 @@
 
     {"kind": "judge", "keep_at_least": 4, "samples": 3}
 
-Single answers get a score from 0 to 5 per criterion. Pairs are asked in both orders, ranks in several random orders:
-judges prefer a position, and the share of verdicts that turn with the order is noted. A reply that states no score is
-a rejection with a reason, never a number.
+Single answers get a score from 0 to 5 per criterion. Pairs are asked in both orders, ranks in a random order and its
+reverse: judges prefer a position, and the share of verdicts that turn with the order is noted. A reply that states no
+score is a rejection with a reason, never a number.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ class Judge(Filter):
         "score_out_of_range": "more than half of the judge's replies stated a score outside 0..5",
         "judge_refused": "more than half of the judge's replies were refusals of the endpoint",
         "not_preferred": "another answer of the sample was preferred",
-        "orders_disagree": "the preferred answer changed when the answers were swapped",
+        "orders_disagree": "the preferred answer changed when the order was turned round",
         "no_answer": "the sample has no answer to judge",
     }
 
     kind: Literal["judge"] = "judge"
     mode: Literal["single", "pairwise", "rank"] = Field(
         default="single",
-        description="single: scores; pairwise: against each other answer, both orders; rank: all in order",
+        description="single: scores; pairwise: against each other answer, both orders; rank: all in order, shown in a "
+        "random order and its reverse",
     )
     rubric: Literal["quality", "safety"] = Field(
         default="quality", description="criteria of single: quality, or safety (the lowest criterion counts)"
@@ -73,10 +74,10 @@ class Judge(Filter):
     keep_at_least: float = Field(default=4.0, ge=0, le=5, description="mean score over criteria and samples (single)")
     lowest: float = Field(default=0.0, ge=0, le=5, description="score that every criterion must reach (single)")
     samples: PositiveInt = Field(
-        default=1, description="times that the judge is asked; pairs are asked in both orders each time"
+        default=1, description="times that the judge is asked; pairs and ranks in both orders each time"
     )
     drop_disagreement: bool = Field(
-        default=True, description="pairwise: reject when the verdict turns with the order; else a tie"
+        default=True, description="pairwise, rank: reject when the verdict turns with the order; else a tie"
     )
     max_bytes: PositiveInt = Field(
         default=12_000, description="UTF-8 bytes of the task and of each answer that the judge reads"
@@ -100,7 +101,7 @@ class Judge(Filter):
     def slot_bound(self) -> SlotBound:
         """Return the most that judging one sample may take."""
         answers = {"single": 1, "pairwise": 2, "rank": self.max_answers}[self.mode]
-        times = self.samples * (2 if self.mode == "pairwise" else 1)
+        times = self.samples * (1 if self.mode == "single" else 2)
         text = self.template_bytes + (1 + answers) * (self.max_bytes + _MESSAGE_BYTES) + self._rubric_bytes()
         pairs = self.max_answers - 1 if self.mode == "pairwise" else 1
         one = SlotBound(requests=1, prompt_tokens=text, completion_tokens=self.max_tokens)
@@ -175,9 +176,10 @@ class Judge(Filter):
         return notes
 
     def _rank(self, sample: Sample, texts: Sequence[str], rng: Random) -> JudgeFlow:
-        """Order all answers, shown in random order each time; ours must have the best mean rank."""
+        """Order all answers, shown in random order and its reverse each time; ours must have the best mean rank."""
         letters = LETTERS[: len(texts)]
-        orders = [_shuffled(len(texts), rng) for _ in range(self.samples)]
+        shuffled = [_shuffled(len(texts), rng) for _ in range(self.samples)]
+        orders = [order for each in shuffled for order in (each, each[::-1])]
         requests = [
             self._request(
                 "rank",
@@ -197,15 +199,19 @@ class Judge(Filter):
         )
         if failure:
             return failure
-        ranks: list[list[int]] = [[] for _ in texts]
-        for order, named in zip(orders, read, strict=True):
-            if isinstance(named, list):
-                for rank, letter in enumerate(named, 1):
-                    ranks[order[letters.index(letter)]].append(rank)
-        means = [round(fmean(each), 3) for each in ranks]
+        placed = [
+            [order[letters.index(letter)] for letter in named] if isinstance(named, list) else None
+            for order, named in zip(orders, read, strict=True)
+        ]
+        means = [round(fmean(each.index(at) + 1 for each in placed if each), 3) for at in range(len(texts))]
+        turned = [(one, two) for one, two in zip(placed[::2], placed[1::2], strict=True) if one and two]
+        flips = sum(1 for one, two in turned if one[0] != two[0])
         notes: dict[str, Any] = {"rank": means[0], "ranks": means, "asked": len(replies)}
+        notes["flip_rate"] = round(flips / len(turned), 3) if turned else None
         if means[0] > min(means):
             return sample.rejected("not_preferred", self.stage, **notes)
+        if self.drop_disagreement and flips * 2 > len(turned):
+            return sample.rejected("orders_disagree", self.stage, **notes)
         return notes
 
     def _request(

@@ -60,6 +60,7 @@ def read_score(text: str, low: float = 0, high: float = 5) -> float | Failure:
     strict)"). A scale that does not end at `high` ("8/10", "4 (out of ten)") is out of range, not converted.
     Example: read_score("Score: 4.5/5. Clear and right.") -> 4.5
     """
+    text = _said(text)
     structured = _json_object(text)
     if structured is not None:
         value = structured.get("score", structured.get("rating"))
@@ -75,6 +76,7 @@ def read_scores(text: str, names: Sequence[str], low: float = 0, high: float = 5
 
     Example: read_scores('{"correctness": 4}', ["correctness"]) -> {"correctness": 4.0}
     """
+    text = _said(text)
     structured = _json_object(text)
     scores: dict[str, float] = {}
     for name in names:
@@ -100,6 +102,7 @@ def read_choice(text: str, letters: str, *, tie: bool = True) -> str | None:
     The reply is JSON with a "choice", or its last line is the choice: "B", "[[A]]", "Better: B".
     Example: read_choice("Both are short.\nBetter: B", "AB") -> "B"
     """
+    text = _said(text)
     structured = _json_object(text)
     if structured is not None:
         said = str(structured.get("choice", ""))
@@ -118,18 +121,23 @@ def read_order(text: str, letters: str) -> list[str] | None:
     The reply is JSON with an "order", or its last line is letters: "B > A > C", "B, A, C".
     Example: read_order("B > A > C", "ABC") -> ["B", "A", "C"]
     """
+    text = _said(text)
     structured = _json_object(text)
     if structured is not None:
         given = structured.get("order")
-        named = [str(each).strip().upper() for each in given] if isinstance(given, list) else []
+        named = [str(each).strip().upper() for each in given] if isinstance(given, list) else _in_line(str(given))
     else:
         lines = [line for line in text.splitlines() if line.strip()]
-        last = (
+        named = _in_line(
             re.sub(r"^\W*(?:order|ranking|best to worst)\s*[:=]", "", lines[-1], flags=re.IGNORECASE) if lines else ""
         )
-        ordered = "=" not in last and re.fullmatch(r"[\s\W]*(?:[A-Z][\s\W]*)+", last)  # equals are no order
-        named = re.findall(r"\b[A-Z]\b", last) if ordered else []
     return named if sorted(named) == sorted(letters) else None
+
+
+def _in_line(line: str) -> list[str]:
+    """Return the letters of a line; none where a sign says that some are equal or that the last is the best."""
+    ordered = not re.search(r"[=<≥≤~≈≺]", line.replace("=>", ">").replace("->", ">"))
+    return re.findall(r"\b[A-Z]\b", line) if ordered and re.fullmatch(r"[\s\W]*(?:[A-Z][\s\W]*)+", line) else []
 
 
 def _agreed(stated: Sequence[re.Match[str]], low: float, high: float) -> float | Failure:
@@ -182,14 +190,30 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs) if len({key for key, _ in pairs}) == len(pairs) else {}
 
 
+_THOUGHT = re.compile(r"\A\s*+<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(\{.*?)\n?```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+
+
+def _said(text: str) -> str:
+    r"""Return a reply without what a reasoning model thought before it; "" when it never came to its answer.
+
+    Example: _said("<think>3? No.</think>\n4") -> "4"
+    """
+    plain = _THOUGHT.sub("", text).strip()
+    return "" if plain.startswith(("<think>", "<thinking>")) else plain
+
+
 def _json_object(text: str) -> dict[str, object] | None:
-    """Return the reply as a JSON object, a code fence around it allowed; `None` when it does not begin as one.
+    """Return the reply as a JSON object, a code fence around it or one fence in it allowed; `None` without one.
 
     One that begins and does not parse (cut off, say) is an empty object: no score is picked from its pieces.
     """
     body = unfenced(text)
     if not body.startswith("{"):
-        return None
+        fenced = _FENCED.findall(body)
+        if len(fenced) != 1:
+            return None
+        body = fenced[0]
     try:
         value = json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError):  # a ValueError alone: an integer of thousands of digits

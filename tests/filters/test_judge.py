@@ -151,7 +151,7 @@ def best(answers, preference):
     ("preference", "reason"), [(["Baikal", "Como", "Garda"], None), (["Como", "Baikal", "Garda"], "not_preferred")]
 )
 def test_ranks_do_not_depend_on_the_order_shown(preference, reason):
-    """Answers are shown in several random orders; ranks follow the answers, not the places."""
+    """Answers are shown in random orders and their reverses; ranks follow the answers, not the places."""
     flow = Judge(mode="rank", samples=4).flow(with_answers("Como", "Garda"), Random(3))
     requests = flow.send(None)
     with pytest.raises(StopIteration) as end:
@@ -159,6 +159,20 @@ def test_ranks_do_not_depend_on_the_order_shown(preference, reason):
     verdict = end.value.value
 
     assert len({tuple(each["text"] for each in request.variables["answers"]) for request in requests}) > 1
+    assert (verdict.reason if isinstance(verdict, Rejection) else None) == reason
+
+
+@pytest.mark.parametrize(("drop", "reason"), [(True, "orders_disagree"), (False, None)])
+def test_a_judge_that_names_the_first_shown_best_is_found_out(drop, reason):
+    """Every rank is asked in an order and its reverse, so one that goes by places disagrees with itself."""
+    judge = Judge(mode="rank", drop_disagreement=drop)
+    played = judged(judge, with_answers("Como", "Garda"), "A > B > C", "A > B > C")
+    shown = [[each["text"] for each in request.variables["answers"]] for request in played.requests]
+    verdict = played.items
+
+    assert shown[0] == shown[1][::-1]
+    notes = verdict.evidence if isinstance(verdict, Rejection) else verdict
+    assert (notes["flip_rate"], notes["ranks"]) == (1.0, [2.0, 2.0, 2.0])
     assert (verdict.reason if isinstance(verdict, Rejection) else None) == reason
 
 
@@ -221,7 +235,7 @@ def test_no_judgement_takes_more_than_it_declares(mode):
     replies = {
         "single": [scores(5)] * 2,
         "pairwise": [choice("tie")] * 28,
-        "rank": [best([{"letter": c, "text": c} for c in "ABCDEFGH"], "ABCDEFGH")] * 2,
+        "rank": [best([{"letter": c, "text": c} for c in "ABCDEFGH"], "ABCDEFGH")] * 4,
     }
     played = judged(judge, sample, *replies[mode])
     bound = judge.slot_bound()

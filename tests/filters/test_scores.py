@@ -24,6 +24,11 @@ SCORES = [
     ('{"reason": "fine", "score": 4}', 4.0),
     ('```json\n{"score": 4.5}\n```', 4.5),
     ("Score: 4\nAs said, score: 4", 4.0),
+    ("<think>Score: 3? No.</think>\n\nScore: 4", 4.0),
+    ('<think>2</think>{"score": 4}', 4.0),
+    ("<think>Score: 3? Or", "unreadable_score"),
+    ('Sure:\n```json\n{"score": 4}\n```', 4.0),
+    ('```json\n{"score": 4}\n```\nor\n```json\n{"score": 3}\n```', "unreadable_score"),
     ("4\nThe answer is good.", 4.0),
     ("The answer is good.\n4", 4.0),
     ("", "unreadable_score"),
@@ -139,6 +144,11 @@ ORDERS = [
     ("B > A", None),
     ("B > A > A", None),
     ("B > A = C", None),
+    ("B < A < C", None),  # the last is the best, or a slip
+    ("B ≥ A > C", None),
+    ("A -> C -> B", ["A", "C", "B"]),
+    ("<think>C > A > B</think>B > A > C", ["B", "A", "C"]),
+    ('{"order": "B > A > C"}', ["B", "A", "C"]),
     ("A is better than B and C", None),
     ("", None),
 ]
