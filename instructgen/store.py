@@ -22,7 +22,10 @@ import orjson
 from instructgen.errors import RunError
 from instructgen.records import Completion, Request
 
+MOST_ROWS = 199
+"""Rows of one statement: with 5 values each below the 999 variables that every build of SQLite allows."""
 _SELECT = "select hash, request, completion, origin, by_batch from completions"
+_INSERT, _PLACES = "insert or ignore into completions values ", "(?, ?, ?, ?, ?)"
 _SCHEMA = """
 create table if not exists completions (
     hash text primary key, request blob not null, completion blob not null, origin text not null default '',
@@ -136,16 +139,13 @@ class Store:
             problem: RunError | None = None
             try:
                 connection = connection or self._connect()
-                connection.execute("begin")
-                connection.executemany(
-                    "insert or ignore into completions values (?, ?, ?, ?, ?)", [r.values for r in rows]
+                # One statement for all rows, which commits itself: a thread that asks for the interpreter once per
+                # row waits each time for the event loop to give it up, 5 ms on a busy one.
+                connection.execute(
+                    _INSERT + ",".join([_PLACES] * len(rows)), [value for row in rows for value in row.values]
                 )
-                connection.execute("commit")
             except sqlite3.Error as error:
                 problem = self._unusable(error)
-                if connection is not None and connection.in_transaction:
-                    with suppress(sqlite3.Error):  # it has failed already; that is what is told
-                        connection.execute("rollback")
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more, but what is queued is paid for
                 rows[0].loop.call_soon_threadsafe(_settle, rows, problem)
         if connection is not None:
@@ -156,6 +156,8 @@ class Store:
         row = self._queue.get()
         while row is not None:
             rows.append(row)
+            if len(rows) == MOST_ROWS:
+                return rows
             try:
                 row = self._queue.get_nowait()
             except queue.Empty:
