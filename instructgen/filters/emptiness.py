@@ -55,6 +55,9 @@ _ABOUT_THE_WORD = any_of(
     r"^(?:translate|spell|define|capitali[sz]e|evaluate|parse)(?: the (?:word|term)| this)?(?: (?:in)?to \w+)?(?=\W*$)",
 )
 """Tasks for which "None" or "N/A" is the material itself."""
+_MARK = re.compile(r"([-–—_.…?]|--|__|\.{3})|(?:output|answer|response)\s?:", re.IGNORECASE)
+"""A mark that stands for nothing (or is the sign that was asked for), or a label with nothing behind it."""
+_MARK_LENGTH = 14
 _LONGEST = 60
 """Characters beyond which no text is a way of saying nothing; longer ones are not looked at."""
 
@@ -69,7 +72,7 @@ class Emptiness(RatedFilter):
     reasons: ClassVar[dict[str, str]] = {
         "empty_output": "the answer is empty or white space",
         "no_output_text": 'the answer only says that there is none: "N/A", "<nooutput>"',
-        "nothing_as_answer": 'the answer is "null", "N/A", "No output" or the like, and may be the right one',
+        "nothing_as_answer": 'the answer is "null", "N/A", "No output", "-" or the like, and may be the right one',
         "no_input_text": 'the input only says that there is none: "<noinput>", "No input required."',
         "na_input": 'the input is "None", "N/A" or the like',
         "nothing_as_input": 'the input is "None", "N/A" or the like, and may be what the task is about',
@@ -84,6 +87,8 @@ class Emptiness(RatedFilter):
         if output is not None:
             if not output.strip():
                 yield "empty_output", {}
+            elif len(output) < _MARK_LENGTH and (mark := _MARK.fullmatch(output.strip())):
+                yield "nothing_as_answer" if mark[1] else "no_output_text", {"output": snippet(output)}
             elif len(output) <= _LONGEST and NO_OUTPUT.fullmatch(words := folded(output)):
                 reason = "nothing_as_answer" if _may_be_right(output, words, exchange) else "no_output_text"
                 yield reason, {"output": snippet(output)}

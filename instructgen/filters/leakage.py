@@ -19,13 +19,23 @@ TOKENS = re.compile(
     r"pad|fim_\w+|start_of_role|end_of_role|channel|message|return)\|>|"
     r"\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</s>|<s>(?=\s*\[INST\])|<(?:unk|pad|bos|eos)>|\[(?:PAD|UNK|CLS|"
     r"SEP|MASK|BOS|EOS)\]|"
-    r"<｜[^｜>]{1,40}｜>"
+    r"<｜[^｜>]{1,40}｜>|\[\|(?:Human|AI)\|\]"
 )
 WRAPPER = re.compile(
-    r"###\s*(?:Instruction|Response|Input|Output|Human|Assistant|User)\s*:|"
+    r"###\s*End\b|###\s*(?:Instruction|Response|Input|Output|Human|Assistant|User)\s*:|"
     r"Below is an instruction that describes a task|Write a response that appropriately completes the request|"
     r"You are asked to come up with a set of|Come up with a series of tasks"
 )
+TRANSCRIPT = re.compile(
+    r"\n[^\S\n]*+(?:#++ ?|\*\*)?(?:Human|User|USER|Assistant|ASSISTANT)(?:\*\*)? ?:(?:\*\*)?(?:\s|$)"
+)
+"""A later line that begins the next turn of a chat: the teacher went on by itself."""
+_SPEAKERS = ("\nHuman", "\nUser", "\nUSER", "\nAssistant", "\nASSISTANT", "\n#", "\n**", "\n ")
+_CHAT_ASKED = re.compile(
+    r"dialog|convers|chat|talk|script|user|human|assistant|interview|\bbot\b|exchange|interact|play|scene|transcript|speak",
+    re.IGNORECASE,
+)
+"""Tasks whose answer may be a talk between a person and a machine."""
 NO_FIELD = re.compile(r"<\s*+no\s?(?:in|out)puts?\s*+>", re.IGNORECASE)
 """What prompts ask for in place of an empty field; inside an answer it is a piece of the prompt's form."""
 _SLOT_WORD = (
@@ -40,6 +50,12 @@ SLOT = re.compile(
     re.IGNORECASE,
 )
 """A slot somewhere in a text. HTML tags such as <title> are none."""
+FIELD = re.compile(
+    r"\{(?:insert|your|enter|fill|paste|placeholder|(?:first_?|last_?|user_?|full_?)?name|company|date|recipient|city|address|"
+    r"topic|product|event|input|instruction|question|context|text)\}",
+    re.IGNORECASE,
+)
+"""A slot of a Python or JavaScript template, in a task; in answers it is mostly code."""
 UNFILLED = re.compile(
     r"(?:\w+:\s*)?[\[<{(]+\s*(?:insert|link to|attach|enter|paste|description|image|picture|photo|audio|video|"
     r"document|article|text|file|sound|excel|data ?set|web ?site|link|song|clip|recording|flag|figure|graphic|map|"
@@ -113,6 +129,8 @@ class Leakage(RatedFilter):
         wrapper = WRAPPER.search(output)
         if wrapper is None and "<" in output and not NO_FIELD.search(asked):
             wrapper = NO_FIELD.search(output)
+        if wrapper is None and any(sign in output for sign in _SPEAKERS) and not _CHAT_ASKED.search(asked):
+            wrapper = TRANSCRIPT.search(output)
         if (found := wrapper) is not None:
             yield "prompt_leak", {"text": snippet(output, found.start())}
         answer = output.strip()
@@ -121,7 +139,7 @@ class Leakage(RatedFilter):
         material = exchange.input.strip()
         if _is_unfilled(material):
             yield "unfilled_input", {"text": snippet(material)}
-        elif any(sign in asked for sign in "{[<") and (found := SLOT.search(asked)):
+        elif any(sign in asked for sign in "{[<") and (found := SLOT.search(asked) or FIELD.search(asked)):
             if not _SLOTS_ASKED.search(exchange.instruction):
                 yield "placeholder_in_task", {"text": snippet(asked, found.start())}
         else:
