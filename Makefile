@@ -43,6 +43,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Making the environment .venv; pip fetches 1 to 2 minutes without a word."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,local,safety,semantic,verify]'
 	touch $(READY)

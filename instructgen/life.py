@@ -37,7 +37,8 @@ def why(run: Run, wanted: str) -> Life:
     ids = {_id_of(line) for _, _, line in found}
     if not found:
         raise DataError(
-            f"{run.path}: no candidate {wanted!r}; give an id, its beginning, or slot.candidate such as 0.1"
+            f"{run.path}: no candidate {wanted!r}; give an id, its beginning, or slot.candidate, both from 0"
+            f"{_places(run)}"
         )
     if len(ids) > 1:
         raise DataError(
@@ -55,6 +56,15 @@ def _matches(run: Run, wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]
         for number, line in enumerate(slot.lines):
             if wanted == f"{slot.number}.{number}" or (_id_of(line) or "-").startswith(wanted):
                 yield slot.number, number, line
+
+
+def _places(run: Run) -> str:
+    """Say which places there are, and which one was rejected: what may stand for `wanted`."""
+    slots = list(run.slots())
+    lines = ((slot.number, place, line) for slot in slots for place, line in enumerate(slot.lines))
+    rejected = next((f"{number}.{place}" for number, place, line in lines if "rejected" in line), "")
+    seen = f"; slots 0 to {len(slots) - 1} are closed, slot 0 has {len(slots[0].lines)} candidates" if slots else ""
+    return seen + (f"; the first rejected one is {rejected}" if rejected else "")
 
 
 def _id_of(line: dict[str, Any]) -> str:

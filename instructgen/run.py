@@ -62,6 +62,10 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not is_run(path):
+            if (made := path / "decisions.jsonl").is_file():
+                raise RunError(f"{path} is not a run: clean, convert or decontaminate wrote it. What became of a row "
+                               "stands under its number in decisions.jsonl; of row 17: "
+                               f"grep '\"row\":17[,}}]' {made}")  # fmt: skip
             raise RunError(f"{path} is not a run: it holds no recipe.yaml with a `frozen` part. Make one: "
                            "instructgen generate RECIPE --into DIR")  # fmt: skip
 

@@ -118,7 +118,10 @@ def convert(
             _existing(dataset, shape, said, tokenizer, into, limit, overwrite=overwrite, as_json=as_json)
             return
         if not dataset or not task:
-            raise typer.BadParameter("give DATASET with --task or --from, or --recipe with a mixture")
+            raise typer.BadParameter(
+                "give DATASET with --task (what its rows are: `instructgen list templates`) or --from (instruction "
+                "data: a format, or auto), or --recipe with a mixture"
+            )
         _only(context, OF_TASK, "--task")
         from instructgen.convert.bank import find_pack
         from instructgen.convert.conversion import Conversion, Options

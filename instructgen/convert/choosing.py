@@ -138,7 +138,8 @@ def _require(pack: Pack, columns: Sequence[str], roles: AnyMapping[str, str]) ->
     if not questions:
         return
     said = "; ".join(f"{question.role} ({question.about})" for question in questions)
-    example = ",".join(f"{question.role}={free[0] if free else 'COLUMN'}" for question in questions)
+    offered = [*free[: len(questions)], *["COLUMN"] * (len(questions) - len(free))]
+    example = ",".join(f"{question.role}={column}" for question, column in zip(questions, offered, strict=True))
     known = "".join(f" {role}={path}" for role, path in roles.items())
     raise Unsure(
         f"task {pack.task!r}: no column could be told for {said}. Columns: {', '.join(columns)}."

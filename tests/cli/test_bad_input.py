@@ -212,6 +212,32 @@ def test_commands_on_what_is_no_run(tmp_path, command):
     assert "is not a run" in said
 
 
+def test_why_of_a_cleaned_row_says_where_its_decision_stands(tmp_path):
+    """A folder of `clean` is no run; the message names the file, and the search that it gives finds the row."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"instruction": "Name a river.", "output": ""}\n')
+    run("clean", rows, "--into", tmp_path / "cleaned")
+
+    code, said = run("why", tmp_path / "cleaned", "1")
+
+    assert code == 1
+    search = said[said.index("grep") :].strip().replace("17[", "1[")
+    assert "empty_answer" in subprocess.run(search, shell=True, capture_output=True, text=True, check=True).stdout
+
+
+def test_why_of_no_candidate_says_which_there_are(tmp_path):
+    """The places that exist, and one that was rejected."""
+    text = f"target: 40\nseeds: general.jsonl\nteacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}"
+    generate_with(tmp_path, text)
+
+    code, said = run("why", tmp_path / "run", "99.0")
+
+    assert code == 1
+    assert "slot 0 has" in said
+    place = said.split("rejected one is ")[1].strip()
+    assert "rejected:" in run("why", tmp_path / "run", place)[1]
+
+
 def test_usage_errors_are_exit_2():
     """An unknown option is the command line's own matter."""
     assert run("generate", "--no-such-option")[0] == 2
