@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -14,10 +15,12 @@ import pytest
 import yaml
 from pydantic import NonNegativeInt
 
+from instructgen.cli.generate import budget_lines
 from instructgen.errors import RecipeError
 from instructgen.filters.rouge import Rouge
-from instructgen.recipe import Recipe, parse_recipe
+from instructgen.recipe import BudgetOptions, Recipe, parse_recipe
 from instructgen.records import SlotBound, Usage
+from instructgen.report import pilot_forecast
 from instructgen.run import Run
 from instructgen.sitting import generate
 from instructgen.teachers.prices import Price
@@ -186,6 +189,21 @@ def test_what_exceeds_a_slots_declaration_is_a_rejection_whatever_the_budget(see
 
     assert all(longest.startswith(one) for one in written)
     assert len({len(one) for one in written}) > 1, "every budget was large enough: the test shows nothing"
+
+
+def test_a_forecast_says_where_the_budget_ends_the_run(seeds, swift_path):
+    """Known before anybody is asked to go on; a cap that suffices is not spoken of."""
+    recipe = toy(seeds, Greedy(1), {"requests": 300}, target=400)
+    outcome = generate(recipe, swift_path / "run", pilot=8)
+    found = pilot_forecast(outcome.run, recipe.teacher, None)
+    (line,) = budget_lines(found, recipe, outcome)
+    ended = generate(recipe, swift_path / "run")
+
+    assert ended.ending == "budget"
+    said = int(re.search(r"The budget \(requests 300\) ends the run at about ([\d,]+) samples", line)[1])
+    assert 0.7 * ended.progress.accepted < said < 1.4 * ended.progress.accepted
+    enough = recipe.model_copy(update={"budget": BudgetOptions(requests=10_000)})
+    assert budget_lines(found, enough, generate(enough, swift_path / "enough", pilot=8)) == []
 
 
 def test_an_answer_copied_from_another_run_is_not_counted(seeds, tmp_path):

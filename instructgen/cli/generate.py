@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -97,7 +98,7 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
     if found is None:
         say("Nothing was accepted in the pilot: there is no forecast, and something is wrong. See the reasons below.")
         return False
-    for line in forecast_lines(found, recipe):
+    for line in [*forecast_lines(found, recipe), *budget_lines(found, recipe, outcome)]:
         say(line)
     if recipe.teacher.in_batches:
         say(batch_line(found, recipe, outcome))
@@ -111,9 +112,9 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
         middle, low, high = (format(value, form) for value in interval)
         return f"  {name}: {middle}{unit} ({low} to {high})"
 
-    head = f"Forecast for {recipe.target} samples, with 80 % intervals from the pilot's slots. Novelty runs out slowly:"
+    head = f"Forecast for {recipe.target} samples, with 80 % intervals, if all slots go as the pilot's."
     lines = [
-        f"{head} expect the upper half",
+        f"{head} Novelty runs out, and later slots accept less: take it for the least",
         shown("acceptance", found.acceptance, ".1%"),
         shown("requests", found.requests),
         shown("tokens", found.tokens),
@@ -125,6 +126,18 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
     middle, low, high = found.seconds
     lines.append(f"  time: {duration(middle)} ({duration(low)} to {duration(high)}) at the pilot's pace")
     return lines
+
+
+def budget_lines(found: Forecast, recipe: Recipe, outcome: Outcome) -> list[str]:
+    """Say at how many samples the budget ends the run, where that is before the target."""
+    progress = outcome.progress
+    for closed in range(progress.slots, math.ceil(found.slots[0])):
+        share = closed / progress.slots
+        if not outcome.room(progress.paid.times(share), 1):
+            caps = ", ".join(f"{name} {cap:,}" for name, cap in recipe.budget.model_dump(exclude_none=True).items())
+            samples = f"{progress.accepted * share:,.0f}"
+            return [f"  The budget ({caps}) ends the run at about {samples} samples; raise it now or later"]
+    return []
 
 
 def batch_line(found: Forecast, recipe: Recipe, outcome: Outcome) -> str:

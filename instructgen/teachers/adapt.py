@@ -43,6 +43,12 @@ _ABOUT_MODEL = re.compile(
 """The model itself is refused: its name ("seed-oss-36b") and the words around it are not about a parameter."""
 _ENGLISH = frozenset({"stop", "seed"})
 """Parameters whose names are also plain words, or parts of models' names."""
+_TOO_MANY_STOPS = re.compile(
+    r"\bstop\b.{0,80}(?:too (?:long|many)|at most|maximum|up to \d)"
+    r"|(?:too many|at most \d+|up to \d+|maximum of \d+) stop\b",
+    re.IGNORECASE,
+)
+"""OpenAI takes four: "Invalid 'stop': array too long. Expected an array with maximum length 4, but got ..."."""
 _BAD_IN_A_ROW = 2
 """Answers in a row that do not follow `response_format` until it is taken for ignored; one may be an accident."""
 _REFUSING_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
@@ -78,7 +84,7 @@ class Adaptation:
         sent: dict[str, Any] = orjson.loads(body)
         if "response_format" in sent and _ABOUT_FORMAT.search(f"{complaint.param} {complaint.message}"):
             return self._without_format(complaint.message)
-        if not (_REFUSING.search(complaint.message) or complaint.code in _REFUSING_CODES):
+        if not _refuses(complaint):
             return None
         for name in self._named(complaint, sent):
             if name in _SPELLINGS:
@@ -96,7 +102,7 @@ class Adaptation:
         gone = {*self.dropped, _SPELLINGS[self._limit_name] if self._lessons.limit else ""}.difference(sent)
         if "response_format" in gone and _ABOUT_FORMAT.search(f"{complaint.param} {complaint.message}"):
             return True
-        if not (_REFUSING.search(complaint.message) or complaint.code in _REFUSING_CODES):
+        if not _refuses(complaint):
             return False
         return any(name in gone for name in self._named(complaint, {*gone, *sent})[:1])
 
@@ -124,6 +130,8 @@ class Adaptation:
             return [name for name in present if name == said]
         if _ABOUT_MODEL.search(complaint.message):
             return []
+        if _TOO_MANY_STOPS.search(complaint.message):
+            return ["stop"] if "stop" in sent else []
         found = [(match.start(), name) for name in present if (match := _mention(name).search(complaint.message))]
         return [name for _, name in sorted(found)]
 
@@ -151,6 +159,12 @@ class Adaptation:
         if not places:
             return completion
         return completion.model_copy(update={"content": text[: min(places)], "finish": "stop"})
+
+
+def _refuses(complaint: Complaint) -> bool:
+    """Say whether a complaint is about a parameter that is not taken, or not so many of it."""
+    words = complaint.message
+    return bool(_REFUSING.search(words) or _TOO_MANY_STOPS.search(words)) or complaint.code in _REFUSING_CODES
 
 
 def _mention(name: str) -> re.Pattern[str]:

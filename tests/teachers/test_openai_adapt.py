@@ -40,6 +40,9 @@ def sent(shape, request=ASKED):
         ("property 'logprobs' is unsupported", {}, "logprobs"),
         ("This model does not support seed.", {}, "seed"),
         ("body.stop: Extra inputs are not permitted", {}, "stop"),
+        ("Invalid 'stop': array too long. Expected an array with maximum length 4, but got one with length 5 instead.",
+         {"param": "stop", "code": "array_above_max_length"}, "stop"),
+        ("You can provide up to 4 stop sequences", {}, "stop"),
     ],
 )  # fmt: skip
 def test_the_refused_parameter_is_dropped_and_no_other(message, more, name):
