@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 from random import Random
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, PositiveInt
+from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from instructgen.filters import Filter, JudgeFlow
 from instructgen.filters.scores import read_choice, read_order, read_scores
@@ -76,6 +76,13 @@ class Judge(Filter):
     samples: PositiveInt = Field(
         default=1, description="times that the judge is asked; pairs and ranks in both orders each time"
     )
+    unsure: float | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        description="single: ask once, and the other `samples` only where that score is at most "
+        "so far from `keep_at_least` (a criterion: from `lowest`) or cannot be read; default: always all",
+    )
     drop_disagreement: bool = Field(
         default=True, description="pairwise, rank: reject when the verdict turns with the order; else a tie"
     )
@@ -93,6 +100,14 @@ class Judge(Filter):
     template_bytes: PositiveInt = Field(
         default=_TEMPLATE_BYTES, description="bytes of the prompt template that the bound allows for"
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.unsure is not None and (self.mode != "single" or self.samples == 1):
+            raise ValueError(
+                "unsure needs mode: single and samples of 2 or more: the rest is asked where one is unsure"
+            )
+        return self
 
     def prompt_names(self) -> tuple[str, ...]:
         """Return the template of this mode: judge.single, judge.pairwise or judge.rank."""
@@ -132,8 +147,12 @@ class Judge(Filter):
             answer=own,
             criteria=[{"name": name, "meaning": meaning} for name, meaning in criteria.items()],
         )
-        replies: list[Completion] = yield [request] * self.samples
+        replies: list[Completion] = yield [request] * (self.samples if self.unsure is None else 1)
         read = [_failure(reply) or read_scores(reply.text, names) for reply in replies]
+        if self.unsure is not None and self._is_unsure(read[0], self.unsure):
+            more: list[Completion] = yield [request] * (self.samples - 1)
+            replies = [*replies, *more]
+            read += [_failure(reply) or read_scores(reply.text, names) for reply in more]
         scores = [each for each in read if isinstance(each, dict)]
         failure = _majority_failed(sample, read, replies, self.stage)
         if failure:
@@ -143,10 +162,21 @@ class Judge(Filter):
         notes: dict[str, Any] = {"score": score, "criteria": means, "asked": len(replies), "read": len(scores)}
         if len(scores) > 1:
             notes["spread"] = round(max(map(_mean, scores)) - min(map(_mean, scores)), 3)
-        lowest = max(self.lowest, self.keep_at_least) if self._is_safety() else self.lowest
-        if score < self.keep_at_least or min(means.values()) < lowest:
+        if score < self.keep_at_least or min(means.values()) < self._lowest():
             return sample.rejected("low_score", self.stage, **notes)
         return notes
+
+    def _lowest(self) -> float:
+        return max(self.lowest, self.keep_at_least) if self._is_safety() else self.lowest
+
+    def _is_unsure(self, scores: dict[str, float] | str, near: float) -> bool:
+        """Tell whether a first look settles nothing: it failed, or a little more or less would change the verdict."""
+        if isinstance(scores, str):
+            return True
+        mean, least, lowest = _mean(scores), min(scores.values()), self._lowest()
+        weak = least + near < lowest or mean + near < self.keep_at_least
+        sure = mean - near > self.keep_at_least and (lowest == 0 or least - near > lowest)
+        return not (weak or sure)
 
     def _pairwise(self, sample: Sample, own: str, others: Sequence[str]) -> JudgeFlow:
         """Compare with each other answer, in both orders; 1 = ours preferred, 0 = the other, 0.5 = tie."""

@@ -85,6 +85,36 @@ def test_several_samples_are_averaged_and_one_failure_is_borne():
     assert (notes["score"], notes["asked"], notes["read"], notes["spread"]) == (4.5, 3, 2, 1.0)
 
 
+LOOKS = [  # the first reply, whether the other two are asked, the reason
+    (scores(5), False, None),
+    (scores(1), False, "low_score"),
+    (scores(4), True, None),
+    (scores(3.5), True, None),
+    ("?", True, None),
+    (scores(5, correctness=1), False, "low_score"),
+    (scores(5, correctness=2.5), True, None),
+]
+
+
+@pytest.mark.parametrize(("first", "escalated", "reason"), LOOKS)
+def test_a_first_look_that_is_sure_is_the_last(first, escalated, reason):
+    """With `unsure`, the other samples are bought only where they may turn the verdict."""
+    judge = Judge(samples=3, unsure=0.5, lowest=2)
+    played = judged(judge, GOOD, first, *([scores(5)] * 2 if escalated else []))
+    verdict = played.items
+
+    assert len(played.requests) == (3 if escalated else 1)
+    assert (verdict.reason if isinstance(verdict, Rejection) else None) == reason
+    assert judge.slot_bound() == Judge(samples=3).slot_bound()
+
+
+@pytest.mark.parametrize("options", [{"samples": 1}, {"samples": 3, "mode": "rank"}])
+def test_a_first_look_needs_more_to_ask(options):
+    """An option that could do nothing is told."""
+    with pytest.raises(ValueError, match="unsure needs mode: single"):
+        Judge(unsure=0.5, **options)
+
+
 def test_more_failures_than_scores_reject():
     """One score out of three is no judgement."""
     verdict = judged(Judge(samples=3), GOOD, scores(5), "?", "?").items
