@@ -103,7 +103,8 @@ class Answers(RatedFilter):
             names = labels.get("letters")
             letters = [str(name) for name in names] if isinstance(names, list) else []
             label = labels.get("label", labels.get("answer"))
-            yield from _by_options([str(option) for option in options], label, output, letters)
+            named = labels.get("is_classification") is True
+            yield from _by_options([str(option) for option in options], label, output, letters, named=named)
         elif labels.get("answer") is not None:
             known = str(labels["answer"])
             given = final_answer(output, numeric=number(known) is not None)
@@ -200,8 +201,13 @@ def _inside(short: str, long: str) -> bool:
     return folded(short) != folded(long) and f" {folded(short)} " in f" {folded(long)} "
 
 
-def _by_options(options: list[str], label: JsonValue, output: str, letters: list[str]) -> Iterator[Finding]:
-    """`letters` are the names that the options had in the task, where it gave them other ones than A, B, C."""
+def _by_options(
+    options: list[str], label: JsonValue, output: str, letters: list[str], *, named: bool
+) -> Iterator[Finding]:
+    """`letters` are the names that the options had in the task, where it gave them other ones than A, B, C.
+
+    With `named` the label is a class's name, and the options may put it into other words ("thumbs up" for "positive").
+    """
     chosen = recover(output, options, letters) if letters else chosen_option(output, options)
     if chosen is None:  # in a sentence of its own at the end, behind reasons
         chosen = recover(output.rstrip().rpartition("\n")[2], options, letters)
@@ -212,6 +218,8 @@ def _by_options(options: list[str], label: JsonValue, output: str, letters: list
         return
     by_index = isinstance(label, int) and not isinstance(label, bool)  # true is a word here: "True", not option 1
     right = label if by_index else _index_of(str(label), options)
+    if right is None and named:
+        return
     if not isinstance(right, int) or not 0 <= right < len(options):
         yield "unreadable_label", {"label": snippet(str(label)), "options": len(options)}
     elif chosen != right:

@@ -119,6 +119,8 @@ LABELLED = [
     ({"options": ["Rome", "Paris"], "label": "Rome"}, "A or B", "not_an_option"),
     ({"options": ["Rome", "Paris"], "label": "London"}, "A", "unreadable_label"),
     ({"options": ["Rome", "Paris"], "label": 7}, "A", "unreadable_label"),
+    ({"options": ["thumbs down", "thumbs up"], "label": "positive", "is_classification": True}, "thumbs up", None),
+    ({"options": ["thumbs down", "thumbs up"], "label": "positive", "is_classification": True}, "Yes", "not_an_option"),
     ({}, "anything", None),
 ]
 
