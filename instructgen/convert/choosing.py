@@ -14,7 +14,7 @@ from instructgen.convert.bank import Pack
 from instructgen.convert.classes import Values, name_classes
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.layouts import ALIASES, LANGUAGES, LAYOUTS, TASK_ALIASES, Layout
-from instructgen.convert.mapping import Mapping, names_of, spelled, unlabelled, with_nulls
+from instructgen.convert.mapping import Mapping, is_place, names_of, spelled, unlabelled, with_nulls
 from instructgen.convert.paths import place
 from instructgen.convert.questions import Open, Unsure
 from instructgen.convert.sources import Source
@@ -68,7 +68,7 @@ def choose(
     tags = _tags(roles, columns, class_names or {}, labels)
     mapping = Mapping(pack, roles, why=why, tag_names=tags, columns=tuple(columns), say=layout.say if layout else {})
     name_classes(mapping, rows, class_names or {}, labels, name, values)
-    mapping.first = _first_number(mapping, rows, layout)
+    _own_choices(mapping, rows, layout, labels)
     mapping.gold_place = _gold_place(mapping, rows)
     return mapping
 
@@ -162,40 +162,60 @@ def _tags(
     return None
 
 
-def _first_number(mapping: Mapping, rows: Sequence[AnyMapping[str, Any]], layout: Layout | None) -> int:
-    """Return from where numbers count choices: as the layout says, or else 0.
+def _own_choices(
+    mapping: Mapping,
+    rows: Sequence[AnyMapping[str, Any]],
+    layout: Layout | None,
+    labels: AnyMapping[str, str] | None,
+) -> None:
+    """Set how labels say which of a row's own choices is right: by words or place, and from where numbers count.
 
-    Raises: DataError for labels 1 to n that no layout speaks of: whether they count from 1 is not guessed.
+    Numbers count as the layout says, or else from 0.
+    Raises: Unsure for labels 1 to n that never are 0, unless the layout or the user says so; and for those of a layout
+    that counts from 1 where 0 occurs. Which of them is right is not guessed: each would be the answer of another row.
     """
     label, own = mapping.pack.label_field or "", mapping.pack.choices_field or ""
     if label not in mapping.roles or own not in mapping.roles:
-        return 0
+        return
     said, path = mapping.roles[label], mapping.roles[own]
-    if layout is not None and (layout.roles.get(label), layout.roles.get(own)) == (said, path):
-        return layout.first
     if said in [part.path for part in mapping.places[own].parts]:
-        return 0
-    from_one = False
+        return
+    if labels:
+        mapping.letters = _letters(labels)
+        mapping.why[label] += ", by the letters of --labels"
+        return
+    known = layout is not None and (layout.roles.get(label), layout.roles.get(own)) == (said, path)
+    mapping.first = layout.first if layout is not None and known else 0
+    labelled, elsewhere, numbers, last = 0, 0, set[int](), False
     for row in rows:
         word, value = spelled(mapping.places[label].read(row)), mapping.places[own].read(row)
         if unlabelled(word, ("0",)) or not (
             isinstance(value, list) or (isinstance(value, AnyMapping) and "text" in value)
         ):
             continue
-        choices = with_nulls(value)
-        if (
-            not word.isdecimal()
-            or int(word) == 0
-            or word in names_of(row, mapping.places[own])
-            or int(word) > len(choices)
-        ):
-            return 0
-        from_one = from_one or (int(word) == len(choices) and word not in choices)
-    if from_one:
-        raise DataError(f"column {said!r} holds numbers from 1 to the number of choices, never 0; whether they count "
-                        "from 1 cannot be told. Write letters (A, B, ...) or the words of the right choice "
-                        "instead")  # fmt: skip
-    return 0
+        choices, labelled = with_nulls(value), labelled + 1
+        if word in names_of(row, mapping.places[own]):
+            return
+        elsewhere += is_place(word) and word not in choices
+        if word.isdecimal() and word not in choices:
+            numbers.add(int(word))
+            last = last or int(word) == len(choices)
+    mapping.by_place = 2 * elsewhere > labelled
+    if (mapping.first == 0 and last and 0 not in numbers) or (mapping.first == 1 and 0 in numbers):
+        shown = [str(number) for number in sorted(numbers)][:10]
+        raise Unsure(
+            f"column {said!r} holds the numbers {', '.join(shown)}: which choice is meant by each cannot be told. "
+            f"Say it by letters, e.g. --labels {','.join(f'{n}={chr(65 + at)}' for at, n in enumerate(shown))}",
+            [],
+        )
+
+
+def _letters(labels: AnyMapping[str, str]) -> dict[str, str]:
+    for value, letter in labels.items():
+        if not (len(letter) == 1 and "A" <= letter.upper() <= "Z"):
+            raise DataError(f"--labels {value}={letter}: these rows bring their own choices; expected the letter of one, "
+                            f"e.g. {value}=A for the first")  # fmt: skip
+    return {value: letter.upper() for value, letter in labels.items()}
 
 
 def _gold_place(mapping: Mapping, rows: Sequence[AnyMapping[str, Any]]) -> int | None:

@@ -35,6 +35,10 @@ class Mapping:
     tag_names: tuple[str, ...] | None = None
     first: int = 0
     """The number of the first of a row's own choices, where a label is a number."""
+    by_place: bool = False
+    """Whether labels say by a letter or number which of a row's own choices is right, even where one reads the same."""
+    letters: AnyMapping[str, str] = field(default_factory=dict)
+    """Label value -> letter of the choice that it means, where the user says so."""
     columns: Collection[str] = ()
     """All columns of the dataset: a path that is one of them is that column, whatever signs it holds."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -143,10 +147,21 @@ class Mapping:
         said, own = self.roles[self._label or ""], self.places[self._own or ""]
         choices = with_nulls(own.read(row))
         parts = [part.path for part in own.parts]
-        position = parts.index(said) if said in parts else _gold(value, choices, names_of(row, own), self.first)
+        position = parts.index(said) if said in parts else self._gold(value, choices, names_of(row, own))
         if not choices[position]:
             raise Unrenderable("null_field", f"the right choice, number {position + 1} of {own.path}, is null or empty")
         return position - choices[:position].count(None)
+
+    def _gold(self, value: Any, choices: Sequence[str | None], names: Sequence[str]) -> int:
+        if not self.letters:
+            return _gold(value, choices, names, self.first, by_place=self.by_place)
+        word = spelled(value)
+        if word in self.letters and (position := ord(self.letters[word]) - 65) < len(choices):
+            return position
+        if word not in self.letters and unlabelled(word, self.letters):
+            raise Unrenderable("unlabelled", f"the right choice is {word!r}")
+        known = ", ".join(f"{one}={letter}" for one, letter in self.letters.items())
+        raise Unrenderable("label_unknown", f"{word!r} of {len(choices)} choices, told are {known}")
 
     def batch(self, rows: Sequence[dict[str, Any]], positions: Sequence[int | None]) -> Batch:
         """Return rows in roles as columns."""
@@ -236,17 +251,25 @@ def with_nulls(value: Any) -> list[str | None]:
     return [None if part is None else str(part).strip() for part in parts]
 
 
-def _gold(value: Any, choices: Sequence[str | None], names: Sequence[str], first: int = 0) -> int:
+def is_place(word: str) -> bool:
+    """Tell whether a label can say where the right choice stands: a letter or a number."""
+    return word.isdecimal() or (len(word) == 1 and word.isascii() and word.isalpha())
+
+
+def _gold(
+    value: Any, choices: Sequence[str | None], names: Sequence[str], first: int = 0, *, by_place: bool = False
+) -> int:
     """Return which of a row's choices is right: said by its name, its words, a letter, or a position.
 
     A number that is not written as text is never words: 1 of ["4", "0", "1"] is "0". `first` counts from 0 or 1.
+    `by_place`: no letter and no number is words, "A" of ["B", "A"] is "B".
     """
     word = spelled(value)
     if not word or word == "-1":
         raise Unrenderable("unlabelled", f"the right choice is {word!r}")
     if word in names:
         return list(names).index(word)
-    by_position = word.isdecimal() and (first > 0 or not isinstance(value, str))
+    by_position = (word.isdecimal() and (first > 0 or not isinstance(value, str))) or (by_place and is_place(word))
     if not by_position and choices.count(word) == 1:
         return list(choices).index(word)
     if len(word) == 1 and word.isascii() and word.isalpha() and ord(word.upper()) - 65 < len(choices):

@@ -6,6 +6,7 @@ from instructgen.convert.bank import find_pack
 from instructgen.convert.choosing import choose
 from instructgen.convert.conversion import Conversion, Options
 from instructgen.convert.jinja import Unrenderable
+from instructgen.convert.questions import Unsure
 from instructgen.convert.sources import open_source
 from instructgen.errors import DataError
 from instructgen.records import Rejection
@@ -67,5 +68,42 @@ def test_a_right_choice_that_is_null_is_a_reason():
 def test_whether_unknown_columns_count_from_one_is_not_guessed():
     """1 and 2 of two choices."""
     rows = [{"q": "Q", "one": "x", "two": "y", "answer": answer} for answer in ("1", "2")]
-    with pytest.raises(DataError, match="from 1"):
+    with pytest.raises(DataError, match="1=A,2=B"):
         choose(find_pack("mcq"), list(rows[0]), rows, {"question": "q", "choices": "one+two"})
+
+
+def rows_of(answers, *choices):
+    """Return rows of the columns that MMLU has, and many other sets too."""
+    return [{"question": f"Q{i}", "choices": list(choices), "answer": answer} for i, answer in enumerate(answers)]
+
+
+@pytest.mark.parametrize("answers", [(1, 2, 3), ("1", "2", "3")])
+def test_answers_from_one_are_not_read_from_zero(answers):
+    """The columns of a layout that counts from 0, yet 3 of three choices and never 0: asked, and told by letters."""
+    rows = rows_of(answers, "x", "y", "z")
+    with pytest.raises(Unsure, match="--labels 1=A,2=B,3=C"):
+        choose(find_pack("mcq"), list(rows[0]), rows)
+    mapping = choose(find_pack("mcq"), list(rows[0]), rows, labels={"1": "A", "2": "b", "3": "C"})
+    assert [mapping.take(row)[0]["label"] for row in rows] == ["x", "y", "z"]
+    with pytest.raises(Unrenderable, match="told are 1=A"):
+        mapping.take({**rows[0], "answer": 4})
+    with pytest.raises(DataError, match="the letter of one"):
+        choose(find_pack("mcq"), list(rows[0]), rows, labels={"1": "first"})
+
+
+def test_zero_in_a_layout_that_counts_from_one_is_asked():
+    """A copy of SocialIQA with numbers from 0."""
+    rows = [
+        {"context": "c", "question": "Q", "answerA": "x", "answerB": "y", "answerC": "z", "label": n} for n in "012"
+    ]
+    with pytest.raises(Unsure, match="--labels 0=A,1=B,2=C"):
+        choose(find_pack("mcq"), list(rows[0]), rows)
+
+
+@pytest.mark.parametrize(("word", "others", "right"), [("A", "BCD", "B"), ("1", "023", "A")])
+def test_a_letter_is_a_place_where_all_labels_are(word, others, right):
+    """One row's choices are letters themselves: what its label means is told by the other rows."""
+    rows = rows_of(others, "x", "y", "z", "w")
+    odd = {"question": "Q", "choices": ["B", "A", "1", "D"], "answer": word}
+    mapping = choose(find_pack("mcq"), list(odd), [*rows, odd])
+    assert mapping.take(odd)[0]["label"] == right
