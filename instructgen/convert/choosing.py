@@ -65,7 +65,7 @@ def choose(
     _by_name(pack, columns, roles, why)
     _require(pack, columns, roles)
     roles = {role: roles[role] for role in pack.fields if role in roles}
-    tags = _tags(roles, columns, class_names or {}, labels)
+    tags = _tags(roles, columns, rows, class_names or {}, labels)
     mapping = Mapping(pack, roles, why=why, tag_names=tags, columns=tuple(columns), say=layout.say if layout else {})
     name_classes(mapping, rows, class_names or {}, labels, name, values)
     _own_choices(mapping, rows, layout, labels)
@@ -151,14 +151,30 @@ def _require(pack: Pack, columns: Sequence[str], roles: AnyMapping[str, str]) ->
 def _tags(
     roles: AnyMapping[str, str],
     columns: Sequence[str],
+    rows: Sequence[AnyMapping[str, Any]],
     class_names: AnyMapping[str, Sequence[str]],
     labels: AnyMapping[str, str] | None,
 ) -> tuple[str, ...] | None:
+    """Return the names of numbered tags, by number; "" for a number that has none and does not occur.
+
+    Raises: Unsure for numbers that neither the dataset nor the user names.
+    """
     for path in roles.values():
         where = place(path, columns)
-        if where.tagged:
-            names = class_names.get(where.parts[1].path)
-            return tuple(names) if names else tuple(labels.values()) if labels else None
+        if not where.tagged:
+            continue
+        marks = where.parts[1]
+        seen = {mark for row in rows for mark in marks.read(row) or () if type(mark) is int}
+        named = dict(enumerate(class_names.get(marks.path, ())))
+        if labels:
+            named = {int(number): name for number, name in labels.items() if number.isdecimal()}
+        missing = sorted(seen - named.keys())
+        if missing:
+            shown = ", ".join(map(str, missing[:20]))
+            raise Unsure(f"column {marks.path!r} holds numbers without names: {shown}. Name the tags, e.g. "
+                         f"--labels 0=O,1=B-PER,2=I-PER (CoNLL-2003's are O,B-PER,I-PER,B-ORG,I-ORG,B-LOC,I-LOC,B-MISC,"
+                         f"I-MISC, but it cannot be told that these are)", [])  # fmt: skip
+        return tuple(named.get(number, "") for number in range(max(named, default=-1) + 1)) or None
     return None
 
 
@@ -213,8 +229,10 @@ def _own_choices(
 def _letters(labels: AnyMapping[str, str]) -> dict[str, str]:
     for value, letter in labels.items():
         if not (len(letter) == 1 and "A" <= letter.upper() <= "Z"):
-            raise DataError(f"--labels {value}={letter}: these rows bring their own choices; expected the letter of one, "
-                            f"e.g. {value}=A for the first")  # fmt: skip
+            raise DataError(
+                f"--labels {value}={letter}: these rows bring their own choices; expected the letter of one of them, "
+                f"e.g. {value}=A for the first"
+            )
     return {value: letter.upper() for value, letter in labels.items()}
 
 

@@ -153,10 +153,10 @@ def _tagged(words: Reader, tags: Reader, names: Sequence[str] | None) -> Reader:
 
 
 def _tag(mark: Any, names: Sequence[str] | None) -> str:
-    if isinstance(mark, int) and names is not None and 0 <= mark < len(names):
+    if isinstance(mark, int) and names is not None and 0 <= mark < len(names) and names[mark]:
         return names[mark]
     if isinstance(mark, int):
-        raise Unrenderable("label_unknown", f"tag {mark} has no name; give them in order with --labels O,B-PER,...")
+        raise Unrenderable("label_unknown", f"tag {mark} has no name; name it with --labels {mark}=B-PER,...")
     return str(mark)
 
 

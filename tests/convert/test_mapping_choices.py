@@ -107,3 +107,15 @@ def test_a_letter_is_a_place_where_all_labels_are(word, others, right):
     odd = {"question": "Q", "choices": ["B", "A", "1", "D"], "answer": word}
     mapping = choose(find_pack("mcq"), list(odd), [*rows, odd])
     assert mapping.take(odd)[0]["label"] == right
+
+
+def test_numbered_tags_without_names_are_asked():
+    """Names go by the number, not by their order; a number that none names stops before anything is written."""
+    rows = [{"tokens": ["Ann", "sees", "Oslo"], "ner_tags": [1, 0, 5]}]
+    with pytest.raises(Unsure, match=r"without names: 0, 1, 5.*--labels 0=O,1=B-PER"):
+        choose(find_pack("ner"), list(rows[0]), rows)
+    with pytest.raises(Unsure, match="without names: 5"):
+        choose(find_pack("ner"), list(rows[0]), rows, labels={"0": "O", "1": "B-PER"})
+    mapping = choose(find_pack("ner"), list(rows[0]), rows, labels={"0": "O", "1": "B-PER", "5": "B-LOC"})
+    spans = mapping.take(rows[0])[0]["spans"]
+    assert spans == [{"text": "Ann", "type": "PER"}, {"text": "Oslo", "type": "LOC"}]
