@@ -18,6 +18,8 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +90,7 @@ def layout_of(path: Path) -> Layout:
     suffixes = [suffix for suffix in path.suffixes if suffix not in _PACKED]
     if suffixes and suffixes[-1] in _SUFFIXES:
         return _SUFFIXES[suffixes[-1]]
-    with open_bytes(path) as file:
+    with open_bytes(path) as file, _unpacked(path):
         head = file.read(4096).lstrip()
     if head.startswith(b"PAR1"):
         return "parquet"
@@ -107,7 +109,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file. Raises: DataError that names the file and the byte that is not UTF-8."""
-    with open_bytes(path) as file:
+    with open_bytes(path) as file, _unpacked(path):
         data = file.read()
     try:
         return data.decode("utf-8-sig")
@@ -136,7 +138,18 @@ def iter_rows(
         rows = _delimited(path, bad, columns)
     else:
         rows = {"jsonl": _jsonl, "json": _json, "parquet": _parquet}[layout](path, bad)
-    yield from objects(rows, bad)
+    with _unpacked(path):
+        yield from objects(rows, bad)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[None]:
+    """Raise: DataError for a packed file that is cut off or damaged."""
+    try:
+        yield
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        said = str(error).rstrip(".")
+        raise DataError(f"{path}: the packed file is cut off or damaged ({said}); fetch or pack it again") from error
 
 
 def objects(rows: Iterable[tuple[int, Any]], bad: BadRow) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -308,16 +321,72 @@ def _delimited(path: Path, bad: BadRow, columns: Sequence[str] | None = None) ->
     quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
     delimiter = "\t" if tabs else ","
     with open_bytes(path) as raw:
-        lines = _decoded(path, raw)
-        reader: csv.DictReader[Any] = csv.DictReader(lines, columns or None, delimiter=delimiter, quoting=quoting)
+        lines = _Lines(_decoded(path, raw))
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
         try:
+            names = list(columns) if columns else next(reader, [])
+            _require_different(path, names)
+            lines.take()
             for row in reader:
-                if None in row or None in row.values():
-                    bad(reader.line_num, f"expected {len(reader.fieldnames or ())} fields")
-                else:
-                    yield reader.line_num, row
+                read, open_quote = lines.take(), lines.ended
+                first = lines.number - len(read) + 1
+                if open_quote:
+                    again = lines.put_back(read[1:])
+                    lost = "" if again or not read[1:] else f"; the {len(read) - 1:,} lines behind it are lost"
+                    bad(first, f"the quote that opens here does not close{lost}")
+                elif len(row) == len(names):
+                    yield lines.number, dict(zip(names, row, strict=True))
+                elif row:
+                    bad(first, f"expected {len(names)} fields, found {len(row)}")
         except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num + 1}: not {delimiter!r}-separated values: {error}") from error
+            raise DataError(f"{path}:{lines.number + 1}: not {delimiter!r}-separated values: {error}") from error
+
+
+def _require_different(path: Path, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{path}: two columns are called {twice[0]!r}; one of them would be lost. Rename it in the header"
+        )
+
+
+class _Lines:
+    """Lines of a delimited file that can be put back: a quote that does not close takes no good rows with it."""
+
+    MOST = 100
+    """Times that lines are put back; a file with more of such quotes would be read again and again."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._waiting, self._taken, self._times = lines, deque[str](), list[str](), 0
+        self.number = 0
+        """The last line that was read; from 1."""
+        self.ended = False
+        """Whether the last line was read and another asked for: a row is open then, by a quote."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.ended = True
+        line = self._waiting.popleft() if self._waiting else next(self._lines)
+        self.ended, self.number = False, self.number + 1
+        self._taken.append(line)
+        return line
+
+    def take(self) -> list[str]:
+        """Return the lines read since the last call."""
+        taken, self._taken = self._taken, []
+        return taken
+
+    def put_back(self, lines: Sequence[str]) -> bool:
+        """Have lines read once more, unless that happened too often; tell whether they will be."""
+        self._times += 1
+        if self._times > self.MOST:
+            return False
+        self.ended = False
+        self._waiting.extendleft(reversed(lines))
+        self.number -= len(lines)
+        return True
 
 
 def _decoded(path: Path, raw: IO[bytes]) -> Iterator[str]:
