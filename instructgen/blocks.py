@@ -7,12 +7,12 @@ one thread each, in order, so that what comes out does not depend on how many co
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import instructgen.files as files
 from instructgen.formats import Format
@@ -46,18 +46,32 @@ class Block:
     source: str
     """What provenance calls the file."""
 
-    def made(self) -> list[Singles | Sample | Rejection]:
-        """Return what is in it: by column, else, if any line is not plain, row by row."""
+    def made(self) -> Iterator[Singles | Sample | Rejection]:
+        """Yield what is in it: by column, else, if any line is not plain, row by row."""
         singles = columns_of_block(self.data, self.shape, self.first, self.source)
         if singles is not None:
-            return [singles]
+            yield singles
+            return
         bad: list[Rejection] = []
 
         def told(number: int, problem: str) -> None:
             bad.append(broken(number, problem))
 
         values = files.objects(files.values_of_lines(BytesIO(self.data), self.first, told), told)
-        return list(with_broken(read_light(values, self.shape, self.source), bad))
+        yield from with_broken(read_light(values, self.shape, self.source), bad)
+
+
+def blocks_of(rows: Iterable[Mapping[str, Any]], shape: Format) -> Iterator[Block]:
+    """Yield rows of a shape that are in memory as blocks, to be rendered elsewhere; they have no source to name."""
+    lines, size, first = list[bytes](), 0, 1
+    for row in rows:
+        lines.append(files.dumps(row) + b"\n")
+        size += len(lines[-1])
+        if size >= BLOCK:
+            yield Block(b"".join(lines), first, shape, "")
+            lines, size, first = [], 0, first + len(lines)
+    if lines:
+        yield Block(b"".join(lines), first, shape, "")
 
 
 class Blocks:
@@ -68,7 +82,7 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Singles | Sample | Rejection]:
         """Yield samples, plain ones by column, and a rejection for each row that cannot be read."""
-        for made in ahead(block.made() for block in self.blocks):
+        for made in ahead(list(block.made()) for block in self.blocks):
             yield from made
 
 

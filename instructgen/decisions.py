@@ -42,8 +42,12 @@ class ClosedSlot(NamedTuple):
 
     def samples(self, limit: int = -1) -> list[Sample]:
         """Return what a slot of a run accepted, at most the first `limit` of it; -1: all."""
+        return [Sample.model_validate(said) for said in self.accepted(limit)]
+
+    def accepted(self, limit: int = -1) -> list[dict[str, Any]]:
+        """Return the same as JSON."""
         accepted = [line["accepted"] for line in self.lines if "accepted" in line]
-        return [Sample.model_validate(said) for said in (accepted if limit < 0 else accepted[:limit])]
+        return accepted if limit < 0 else accepted[:limit]
 
 
 class _Chain:

@@ -102,13 +102,18 @@ class Run:
 
     def samples(self, limit: int | None = None) -> Iterator[Sample]:
         """Yield the dataset: the first `limit` accepted samples (default: the run's target)."""
+        for said in self.accepted(limit):
+            yield Sample.model_validate(said)
+
+    def accepted(self, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the same as JSON."""
         left = self.target if limit is None else limit
         for slot in self.slots():
             if left == 0:
                 return
-            for sample in slot.samples(left):
+            for said in slot.accepted(left):
                 left -= 1
-                yield sample
+                yield said
 
     def store(self) -> Store:
         """Open the completions for reading."""

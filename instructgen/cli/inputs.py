@@ -14,7 +14,7 @@ from typing import Any
 
 import instructgen.files as files
 import instructgen.registry as registry
-from instructgen.blocks import Block, Blocks, broken, line_blocks, with_broken
+from instructgen.blocks import Block, Blocks, blocks_of, broken, line_blocks, with_broken
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read
@@ -51,8 +51,8 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
     path = Path(given)
     if path.is_dir() and is_run(path) and not shape:
         said(f"{path}: a run")
-        samples = Run(path).samples()
-        return Input(path, samples, samples, format=None, is_run=True)
+        run, shape_of_ours = Run(path), registry.lookup("formats", "sample")()
+        return Input(path, run.samples(), Blocks(blocks_of(run.accepted(), shape_of_ours)), format=None, is_run=True)
     rows = open_rows(given, shape, said)
     made = with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
     return Input(rows.path, made, _light(rows), rows.format)

@@ -81,8 +81,8 @@ def _batches(samples: Iterable[Sample | Singles]) -> Iterator[Sequence[Sample] |
 
 
 def _of_block(renderer: Renderer, block: Block) -> tuple[list[Rendered], list[Rejection]]:
-    made, rejections = block.made(), list[Rejection]()
-    batches = _batches(readable(made, Watch(unreadable=rejections.append)))
+    rejections: list[Rejection] = []
+    batches = _batches(readable(block.made(), Watch(unreadable=rejections.append)))
     return [renderer.render(batch) for batch in batches], rejections
 
 
@@ -110,7 +110,7 @@ def _pays(block: Block, renderer: Renderer) -> bool:
     """Tell whether blocks like this one are work for processes: samples are made, and all it takes can be sent."""
     if not renderer.stand_alone or any(type(shape).__module__ == "__main__" for shape in renderer.formats):
         return False
-    if renderer.takes_singles and isinstance(block.made()[0], Singles):
+    if renderer.takes_singles and isinstance(next(block.made(), None), Singles):
         return False
     try:
         pickle.dumps((renderer, block.shape))

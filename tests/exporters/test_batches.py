@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from instructgen import blocks
+from instructgen.blocks import Blocks, blocks_of
 from instructgen.cli.inputs import open_input
 from instructgen.errors import ExportError
 from instructgen.exporters import batches, shards
@@ -19,6 +20,8 @@ from instructgen.exporters.folder import Options, export
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.messages import Messages
 from instructgen.formats.openai import OpenAI
+from instructgen.formats.sample import SampleRows
+from instructgen.records import Provenance, Sample
 from tests.exporters.test_folder import tree
 
 ROWS = [
@@ -72,6 +75,24 @@ def test_processes_change_no_byte(tmp_path, many, monkeypatch):
     assert threads[2] == len(ROWS) + 400 + 3
 
 
+def test_blocks_of_a_run_are_its_samples(tmp_path, monkeypatch):
+    """A run is exported from its own JSON in blocks; what comes out is what its samples give one by one."""
+    monkeypatch.setattr(blocks, "BLOCK", 8_000)
+    known = Provenance(source="generated", generator="alpaca", parents=("a", "b"), draft=1, notes={"shape": {"x": 1}})
+    samples = [
+        Sample.single(f"Do {n // 2}", input="x" * (n % 3), output="y", system="s" * (n % 2), labels={"n": n // 2},
+                      provenance=known)
+        for n in range(300)
+    ]  # fmt: skip
+    made = list(blocks_of((sample.as_json() for sample in samples), SampleRows()))
+    export(Blocks(made), [Messages()], tmp_path / "blocks", Options(splits={"test": 0.2}))
+    export(samples, [Messages()], tmp_path / "samples", Options(splits={"test": 0.2}))
+
+    assert len(made) > 5
+    assert [one for block in made for one in block.made()] == samples
+    assert tree(tmp_path / "blocks") == tree(tmp_path / "samples")
+
+
 def test_an_error_in_a_process_is_the_users(tmp_path, many, monkeypatch):
     """`strict` stops at the first sample that a shape cannot hold, by name, and leaves nothing behind."""
     monkeypatch.setattr(batches, "PROCESSES_FROM", 3)
@@ -103,6 +124,7 @@ SCRIPT = """
 import os
 from pathlib import Path
 from instructgen import blocks
+from instructgen.blocks import Blocks, blocks_of
 from instructgen.cli.inputs import open_input
 from instructgen.exporters import batches
 from instructgen.exporters.folder import export
