@@ -26,6 +26,8 @@ class Life(NamedTuple):
     """Hash, request, completion and origin, in the order of asking."""
     checks: list[tuple[str, str, dict[str, Any]]]
     """(filter, verdict, evidence), in the order of checking."""
+    alike: list[tuple[str, str]]
+    """(id, instruction) of the neighbours that the evidence names."""
 
 
 def why(run: Run, wanted: str) -> Life:
@@ -47,8 +49,10 @@ def why(run: Run, wanted: str) -> Life:
     slot, number, line = next((match for match in found if "accepted" in match[2]), found[0])
     provenance = _sample_of(line).get("provenance", {})
     hashes = list(dict.fromkeys([*provenance.get("requests", []), *line.get("rejected", {}).get("requests", [])]))
-    return Life(slot, number, line, _parents(run, provenance.get("parents", [])), _requests(run, hashes),
-                _checks(run, slot, number, line))  # fmt: skip
+    checks = _checks(run, slot, number, line)
+    alike = dict.fromkeys(near["id"] for _, _, evidence in checks for near in evidence.get("neighbours", []))
+    return Life(slot, number, line, _named(run, provenance.get("parents", [])), _requests(run, hashes), checks,
+                _named(run, list(alike)))  # fmt: skip
 
 
 def _matches(run: Run, wanted: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
@@ -75,7 +79,7 @@ def _sample_of(line: dict[str, Any]) -> dict[str, Any]:
     return dict(line.get("accepted") or line["rejected"].get("sample", {}))
 
 
-def _parents(run: Run, ids: Sequence[str]) -> list[tuple[str, str]]:
+def _named(run: Run, ids: Sequence[str]) -> list[tuple[str, str]]:
     known = {seed.id: seed.instruction for seed in run.seeds()}
     if any(parent not in known for parent in ids):
         known |= {sample.id: sample.instruction for sample in run.samples(-1)}

@@ -45,6 +45,8 @@ class Report(BaseModel):
     """Accepted beyond the target, in the last slot."""
     funnel: tuple[tuple[str, str, int], ...]
     """(stage, reason, count), most frequent first."""
+    examples: dict[str, str]
+    """"stage/reason" -> the place, slot.candidate, of the first candidate that was rejected so: for `why`."""
     usage: dict[str, Usage]
     """Model -> requests and tokens charged."""
     by_prompt: dict[str, Usage]
@@ -77,6 +79,7 @@ class Report(BaseModel):
 def report(run: Run) -> Report:
     """Return the report of a run. Raises: RunError when it is damaged."""
     funnel, usage, charged = Counter[tuple[str, str]](), dict[str, Usage](), set[str]()
+    examples: dict[str, str] = {}
     parsed, accepted, slots, recent = 0, 0, 0, list[tuple[int, int]]()
     tally, in_dataset, with_input, classification = Tally(), 0, 0, 0
     for slot in run.slots():
@@ -85,6 +88,10 @@ def report(run: Run) -> Report:
         accepted += slot.closed["accepted"]
         recent.append((slot.closed["parsed"], slot.closed["accepted"]))
         funnel.update(_rejections(slot))
+        for place, line in enumerate(slot.lines):
+            if "rejected" in line:
+                said = line["rejected"]
+                examples.setdefault(f"{said['stage']}/{said['reason']}", f"{slot.number}.{place}")
         for model, cost in slot.closed["usage"].items():
             usage[model] = usage.get(model, Usage()) + Usage.model_validate(cost)
         charged.update(slot.closed["charged"])
@@ -104,6 +111,7 @@ def report(run: Run) -> Report:
         in_dataset=in_dataset,
         held_back=accepted - in_dataset,
         funnel=tuple((stage, reason, count) for (stage, reason), count in funnel.most_common()),
+        examples=examples,
         usage=usage,
         **bought,
         with_input=with_input,

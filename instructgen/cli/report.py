@@ -11,7 +11,7 @@ import typer
 from instructgen.cli.shown import say, shown_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from instructgen.exporters.tally import Statistics
     from instructgen.life import Life
@@ -50,7 +50,7 @@ def _run_lines(known: Report) -> list[str]:
     lines = [
         f"{known.name}: {known.in_dataset} of {known.target} samples; ending: {known.ending}",
         f"{head}, {known.parsed - known.accepted} rejected, {known.held_back} held back beyond the target",
-        *_funnel(known.funnel),
+        *_funnel(known.funnel, known.examples),
     ]
     for model, cost in known.usage.items():
         estimated = " (partly estimated)" if cost.estimated else ""
@@ -79,11 +79,15 @@ def _outline_lines(source: str, known: Outline) -> list[str]:
     lines += [f"  {count:>7}  rows not read: {reason}" for reason, count in known.unreadable.items()]
     if known.parsed:
         lines.append(f"{known.parsed} rows decided: {known.accepted} kept, {known.parsed - known.accepted} rejected")
-    return lines + _funnel(known.funnel) + _statistics(known.statistics)
+    return lines + _funnel(known.funnel, {}) + _statistics(known.statistics)
 
 
-def _funnel(funnel: Iterable[tuple[str, str, int]]) -> list[str]:
-    return [f"  {count:>7}  {stage}/{reason}" for stage, reason, count in funnel]
+def _funnel(funnel: Iterable[tuple[str, str, int]], examples: Mapping[str, str]) -> list[str]:
+    lines = []
+    for stage, reason, count in funnel:
+        place = examples.get(f"{stage}/{reason}")
+        lines.append(f"  {count:>7}  {stage}/{reason}" + (f"  (see: why DIR {place})" if place else ""))
+    return lines
 
 
 def _statistics(found: Statistics) -> list[str]:
@@ -130,6 +134,8 @@ def _told(life: Life) -> list[str]:
     for number, asked in enumerate(life.requests, 1):
         lines += ["", *_request(number, asked)]
     lines += ["", "checks", *(f"  {name}: {said}{_evidence(found)}" for name, said, found in life.checks)]
+    if life.alike:
+        lines += ["", "the nearest kept ones", *(f"  {near}: {text}" for near, text in life.alike)]
     return lines
 
 

@@ -140,6 +140,22 @@ def test_why_tells_the_life_of_a_rejected_candidate(practice):
     pytest.fail("no candidate was too short: the practice teacher has changed")
 
 
+def test_a_rejected_one_is_found_from_the_report_with_what_it_is_too_close_to(tmp_path):
+    """The report names a place for each reason; there `why` shows the nearest kept texts, not their ids alone."""
+    into = tmp_path / "run"
+    run("generate", "practice.yaml", "--into", into, "--target", 100)
+    known = json.loads(run("report", into, "--json").output)
+    place = known["examples"]["filter/near_duplicate"]
+
+    assert f"filter/near_duplicate  (see: why DIR {place})" in run("report", into).output
+    said = run("why", into, place).output
+    assert "rejected: filter/near_duplicate" in said
+    near, text = said.split("the nearest kept ones\n")[1].splitlines()[0].strip().split(": ", 1)
+    kept = {sample.id: sample.instruction for sample in Run(into).samples(-1)}
+    kept |= {seed.id: seed.instruction for seed in Run(into).seeds()}
+    assert kept[near] == text
+
+
 def test_verify_finds_a_sound_run_sound_and_a_changed_sample(practice, tmp_path):
     """A store that lacks a charged answer is not sound."""
     import shutil
