@@ -83,6 +83,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "sample": "instructgen.formats.sample:SampleRows",
         "self_instruct": "instructgen.formats.self_instruct:SelfInstruct",
         "sharegpt": "instructgen.formats.sharegpt:ShareGPT",
+        "sharegpt_tools": "instructgen.formats.sharegpt_tools:ShareGPTTools",
         "stepwise": "instructgen.formats.process:Stepwise",
         "super_ni": "instructgen.formats.super_ni:SuperNI",
         "text": "instructgen.formats.text:Text",

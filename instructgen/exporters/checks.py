@@ -219,7 +219,7 @@ def _content(sample: Sample, has_mark: Callable[[str], bool]) -> Iterable[str]:
 def _calls(turns: Sequence[Turn]) -> Iterable[str]:
     if not any(turn.tool_calls or turn.role == "tool" for turn in turns):
         return
-    asked = {str(call.get("id")) for turn in turns for call in turn.tool_calls}
+    asked = {str(call.get("id") or "") for turn in turns for call in turn.tool_calls}
     answered = {turn.tool_call_id for turn in turns if turn.role == "tool"}
     if asked != answered:
         yield "unanswered_call"

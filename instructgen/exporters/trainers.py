@@ -35,6 +35,11 @@ LLAMAFACTORY: dict[str, dict[str, Any]] = {
     "prompt_completion": {"columns": {"prompt": "prompt", "response": "completion"}},
     "messages": {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": ROLE_TAGS},
     "sharegpt": {"formatting": "sharegpt", "columns": {"messages": "conversations"}, "tags": SPEAKER_TAGS},
+    "sharegpt_tools": {
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "tools": "tools"},
+        "tags": {**SPEAKER_TAGS, "function_tag": "function_call", "observation_tag": "observation"},
+    },
     "llava": {
         "formatting": "sharegpt",
         "columns": {"messages": "conversations", "images": "image"},

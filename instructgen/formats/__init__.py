@@ -109,6 +109,10 @@ class Format:
         """Return those of a turn's extra keys that a row has no place for."""
         return turn.extra
 
+    def calls_beside(self, turns: Sequence[Turn]) -> Mapping[int, Mapping[str, Any]]:
+        """Return, by number of the turn, `tool_calls` and `tool_call_id` that a row has no place for."""
+        return {}
+
     def gather(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield numbered rows as `read` wants them; shapes that spread a sample over several rows join those here."""
         yield from rows

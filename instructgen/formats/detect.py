@@ -19,8 +19,9 @@ from instructgen.records import Provenance, Rejection, Sample
 
 SPECIFIC_FIRST = (
     "sample", "oasst_tree", "oasst", "super_ni", "process", "stepwise", "llava", "openai_preference", "ranked",
-    "preference_text", "preference", "preference_implicit", "unpaired", "openai", "messages", "sharegpt", "dolly",
-    "self_instruct", "alpaca", "prompt_completion_chat", "prompt_completion", "flan", "text",
+    "preference_text", "preference", "preference_implicit", "unpaired", "openai", "messages",
+    "sharegpt_tools", "sharegpt", "dolly", "self_instruct", "alpaca", "prompt_completion_chat", "prompt_completion",
+    "flan", "text",
 )  # fmt: skip
 """When several shapes fit as many rows, the earlier one here wins: it explains more of the row."""
 LOOKED_AT = 100

@@ -85,8 +85,9 @@ def carried(sample: Sample, shape: Format) -> dict[str, Any]:
 
 def _turns_beside(turns: Sequence[Turn], shape: Format) -> dict[str, dict[str, Any]]:
     beside = {}
+    calls = shape.calls_beside(turns)
     for number, turn in enumerate(turns):
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = dict(calls.get(number, {}))
         if turn.input and not ("input" in shape.holds and turn.role == "user"):
             more["input"] = len(turn.input)
         if turn.name:
@@ -180,6 +181,8 @@ class _TurnBeside(Record):
     input: int = 0
     name: str = ""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
+    tool_calls: tuple[dict[str, JsonValue], ...] = ()
+    tool_call_id: str | None = None
 
 
 class _AnswerBeside(Record):
@@ -238,8 +241,9 @@ def _turn(turn: Turn, beside: _TurnBeside | None) -> Turn:
     if beside is None:
         return turn
     update: dict[str, Any] = {"extra": {**turn.extra, **beside.extra}}
-    if beside.name:
-        update["name"] = beside.name
+    update |= {name: value for name in ("name", "tool_calls") if (value := getattr(beside, name))}
+    if beside.tool_call_id is not None:
+        update["tool_call_id"] = beside.tool_call_id
     if 0 < beside.input <= len(turn.content) - 2:
         joint = len(turn.content) - beside.input
         if turn.content[joint - 2 : joint] == "\n\n":

@@ -2,7 +2,8 @@
 
     {"id": "...", "conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
 
-The shape of Vicuna's training data and of most published chat logs. LLaMA-Factory's `system` column is read too.
+The shape of Vicuna's training data and of most published chat logs. LLaMA-Factory's `system` column is read too, and so
+are its turns `function_call` (calls as JSON) and `observation` with the column `tools`; `sharegpt_tools` writes those.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats.called import calls_in, linked, tools_in
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Role, Sample, Turn
@@ -23,7 +25,8 @@ SPEAKERS: dict[str, Role] = {
     "tool": "tool", "observation": "tool", "function_response": "tool",
 }  # fmt: skip
 """Names of speakers met in the wild -> our roles."""
-NAMES: dict[Role, str] = {"user": "human", "assistant": "gpt", "system": "system", "tool": "tool"}
+NAMES: dict[Role, str] = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
+CALLER = "function_call"
 KNOWN = frozenset({"conversations", "conversation", "system"})
 
 
@@ -51,7 +54,9 @@ class ShareGPT(Format):
         turns = turns_of(list_of(row, column), column)
         if isinstance(row.get("system"), str) and row["system"]:
             turns = (Turn(role="system", content=row["system"]), *turns)
-        return [Sample(turns=turns, **rest_of(row, KNOWN))]
+        tools = tools_in(row.get("tools"))
+        known = KNOWN if tools is None else KNOWN | {"tools"}  # a text of any kind is a column like others
+        return [Sample(turns=turns, tools=tools or (), **rest_of(row, known))]
 
     def write(self, sample: Sample) -> Row:
         """Return the conversation; `id` is the source row's, else the sample's. Raises: Unwritable."""
@@ -75,17 +80,13 @@ def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
         if not isinstance(text, str):
             raise Unreadable("wrong_type", f"{where}[{number}].value: expected a text, found {text!r:.80}")
         extra = {key: value for key, value in part.items() if key not in ("from", "value") and value is not None}
-        if speaker != NAMES[role]:
+        calls = calls_in(text) if speaker == CALLER else ()
+        if speaker != NAMES[role] and not calls:
             extra["from"] = speaker
-        turns.append(Turn(role=role, content=text, extra=extra))
-    return tuple(turns)
+        turns.append(Turn(role=role, content="" if calls else text, tool_calls=calls, extra=extra))
+    return tuple(linked(turns))
 
 
 def spoken(turns: Iterable[Turn]) -> list[dict[str, str]]:
     """Return turns as from/value pairs, an input joined to its instruction, under the names that trainers know."""
-    return [{"from": _speaker(turn), "value": turn.text} for turn in turns]
-
-
-def _speaker(turn: Turn) -> str:
-    said = turn.extra.get("from")
-    return str(said) if said == "function_call" and turn.role == "assistant" else NAMES[turn.role]
+    return [{"from": NAMES[turn.role], "value": turn.text} for turn in turns]

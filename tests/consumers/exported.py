@@ -82,6 +82,11 @@ def lost(row: Any, seen: str, config: str = "") -> list[str]:
 
     Tools and calls stand in a prompt as JSON of the template's making, so of those only the names are looked for.
     """
+    if isinstance(row, dict) and isinstance(row.get("tools"), str):
+        said = [turn["value"] for turn in row["conversations"] if turn["from"] != "function_call"]
+        called = [turn["value"] for turn in row["conversations"] if turn["from"] == "function_call"]
+        tools = json.loads(row["tools"] or "[]") + [json.loads(text) for text in called]
+        return lost(said, seen) + [tool["name"] for tool in tools if f'"{tool["name"]}"' not in seen]
     if config != "openai":
         return [text for text in texts(row) if text not in seen]
     plain = [{key: value for key, value in turn.items() if key != "tool_calls"} for turn in row["messages"]]

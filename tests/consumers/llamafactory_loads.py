@@ -55,7 +55,7 @@ def check_aligned(row: dict[str, Any], aligned: dict[str, Any], name: str) -> No
     """What LLaMA-Factory understood of a row holds all its texts, and its images."""
     understood = json.dumps([aligned["_system"], aligned["_prompt"], aligned["_response"]], ensure_ascii=False)
     said = [text for turn in (*aligned["_prompt"], *aligned["_response"]) for text in [turn["content"]]]
-    whole = "\n".join([aligned["_system"], *said])
+    whole = "\n".join([aligned["_system"], *said, aligned["_tools"] or ""])
     assert not lost(row, whole), f"{name}: {understood} lost {lost(row, whole)}"
     if "image" in row:
         images = row["image"] if isinstance(row["image"], list) else [row["image"]]

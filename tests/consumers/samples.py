@@ -73,7 +73,7 @@ TOOLS = [
                      {**_assistant("Bonjour."), "weight": 1}],
     },
 ]  # fmt: skip
-"""OpenAI rows: calls of tools with different parameters, and turns with weights."""
+"""OpenAI rows: calls of tools with different parameters, then turns with weights."""
 
 PAIRS = [
     {"prompt": [_user("What is 2 + 2?")], "chosen": [_assistant("4.")], "rejected": [_assistant("5.")]},
@@ -108,11 +108,14 @@ IMAGES = [
                        {"from": "human", "value": "Which colour has <image>?"}, {"from": "gpt", "value": "Blau."}]},
 ]  # fmt: skip
 
-CHAT_SHAPES = ("messages", "sharegpt", "prompt_completion_chat", "openai", "oasst", "oasst_tree", "sample")
+CHAT_SHAPES = (
+    "messages", "sharegpt", "sharegpt_tools", "prompt_completion_chat", "openai", "oasst", "oasst_tree", "sample",
+)  # fmt: skip
 PAIR_SHAPES = ("preference", "preference_implicit", "openai_preference", "sample")
 SOURCES: dict[str, tuple[list[dict[str, Any]], str, tuple[str, ...]]] = {
     "chats": ([{"messages": chat} for chat in CHATS], "messages", CHAT_SHAPES),
     "tools": (TOOLS, "openai", ("openai", "sample")),
+    "calls": (TOOLS[:2], "openai", ("sharegpt_tools",)),
     "pairs": (PAIRS, "preference", PAIR_SHAPES),
     "questions": (QUESTIONS, "preference", ("preference_text",)),
     "thumbs": (THUMBS, "unpaired", ("unpaired",)),
@@ -123,7 +126,7 @@ SOURCES: dict[str, tuple[list[dict[str, Any]], str, tuple[str, ...]]] = {
 """Name -> rows, their shape, and the formats that can hold all of them."""
 PRACTICE_SHAPES = (
     "alpaca", "dolly", "flan", "messages", "openai", "prompt_completion", "prompt_completion_chat", "self_instruct",
-    "sharegpt", "super_ni", "text", "ultrachat", "unnatural",
+    "sharegpt", "sharegpt_tools", "super_ni", "text", "ultrachat", "unnatural",
 )  # fmt: skip
 """Formats that hold what the practice recipe makes: single turns, some with an input."""
 

@@ -158,6 +158,7 @@ NATURAL = {
     "preference_implicit": CHAT_PAIR,
     "preference_text": PAIR, "process": STEPS, "prompt_completion": SINGLE, "prompt_completion_chat": CHAT,
     "ranked": RANKED, "sample": TOOLS | RANKED | STEPS, "self_instruct": SINGLE, "sharegpt": CHAT | OPEN,
+    "sharegpt_tools": CHAT | TOOLS,
     "stepwise": SURE_STEPS, "super_ni": SINGLE, "text": SINGLE, "ultrachat": TALK,
     "unnatural": SINGLE, "unpaired": THUMB,
 }  # fmt: skip
