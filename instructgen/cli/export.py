@@ -185,7 +185,8 @@ def _tell(done: Exported, unreadable: Counter[str]) -> None:
         say(f"{config}: " + ", ".join(f"{count:,} {split}" for split, count in rows.items()))
     for config, reasons in done.left_out.items():
         for reason, count in reasons.items():
-            say(f"{config}: left out {count:,} samples that the shape cannot hold ({reason})")
+            said = "sample" if count == 1 else "samples"
+            say(f"{config}: left out {count:,} {said} that the shape cannot hold ({reason})")
     for name in done.empty_splits:
         say(f"{name}: no row fell into this split; it is left out of files and card")
     for licence, count in done.withheld.items():

@@ -17,7 +17,7 @@ import instructgen.registry as registry
 from instructgen.blocks import Block, Blocks, blocks_of, broken, line_blocks, with_broken
 from instructgen.errors import DataError
 from instructgen.formats import Format
-from instructgen.formats.detect import LOOKED_AT, detect, read
+from instructgen.formats.detect import LOOKED_AT, detect, read, read_row
 from instructgen.formats.single import Singles, read_light
 from instructgen.records import Rejection, Sample
 
@@ -53,6 +53,10 @@ def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda
         said(f"{path}: a run")
         run, shape_of_ours = Run(path), registry.lookup("formats", "sample")()
         return Input(path, run.samples(), Blocks(blocks_of(run.accepted(), shape_of_ours)), format=None, is_run=True)
+    if not shape and len(configs := _configs(path)) > 1 and not _complete(configs):
+        said(f"{path}: an exported dataset with configs {', '.join(configs)}; none holds all samples, so all are read")
+        joint = _joined(path, list(configs))
+        return Input(path, joint, joint, registry.lookup("formats", next(iter(configs)))())
     rows = open_rows(given, shape, said)
     made = with_broken(read(rows.rows, rows.format, rows.source), rows.bad)
     return Input(rows.path, made, _light(rows), rows.format)
@@ -115,23 +119,55 @@ def _light(rows: Rows) -> Iterable[Singles | Sample | Rejection]:
 def _folder(path: Path, said: Callable[[str], None]) -> Path:
     """Return what to read of a folder of ours: the samples beside their decisions, or one config of an export.
 
-    The configs of an export hold the same samples; of a folder that is none of ours all data files are read.
+    Of a folder that is none of ours all data files are read.
     """
     for name in ("samples.jsonl", "kept.jsonl"):
         if (path / name).is_file() and (path / "decisions.jsonl").is_file():
             return path / name
-    manifest: dict[str, Any] = {}
-    if (path / "manifest.json").is_file():
-        try:
-            manifest = files.loads((path / "manifest.json").read_bytes())
-        except ValueError:
-            return path
+    if not (configs := _configs(path)):
+        return path
+    chosen, missing = next(iter(configs.items()))
+    said(f"{path}: an exported dataset with configs {', '.join(sorted(configs))}; reading {chosen}")
+    if missing:
+        said(f"{path}: {chosen} lacks {missing:,} of its samples, which that shape cannot hold; they are not read")
+    return path / chosen
+
+
+def _configs(path: Path) -> dict[str, int]:
+    """Return the configs of an export of ours -> how many samples each leaves out; first the one to read."""
+    try:
+        manifest = files.loads((path / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
     configs = manifest.get("configs") if isinstance(manifest, dict) else None
     if not isinstance(configs, dict) or manifest.get("written_by") != "instructgen":
-        return path
-    configs = {name: rows for name, rows in configs.items() if name.isidentifier() and (path / name).is_dir()}
-    if not configs:
-        return path
-    chosen = "sample" if "sample" in configs else max(configs, key=lambda name: sum(configs[name].values()))
-    said(f"{path}: an exported dataset with configs {', '.join(configs)}; reading {chosen}")
-    return path / chosen
+        return {}
+    known = [name for name in configs if name.isidentifier() and (path / name).is_dir()]
+    left_out = {name: sum(manifest.get("left_out", {}).get(name, {}).values()) for name in known}
+    return {
+        name: left_out[name]
+        for name in sorted(known, key=lambda one: (one != "sample", left_out[one], -sum(configs[one].values())))
+    }
+
+
+def _complete(configs: Mapping[str, int]) -> bool:
+    """Tell whether the config to read is known to hold all."""
+    return not next(iter(configs.values()))
+
+
+def _joined(path: Path, configs: Iterable[str]) -> Iterator[Sample | Rejection]:
+    """Yield the samples of all configs, each once: the row's id says which is which."""
+    seen = set[str]()
+    for name in configs:
+        shape: Format = registry.lookup("formats", name)()
+        fresh = set[str]()
+        for number, row in shape.gather(files.iter_rows(path / name)):
+            told = shape.scatter(row)[0].get("id")
+            for place, made in enumerate(read_row(number, row, shape, path.name)):
+                if isinstance(made, Sample):
+                    known = told if isinstance(told, str) and not place else made.id
+                    if known in seen:
+                        continue
+                    fresh.add(known)
+                yield made
+        seen |= fresh

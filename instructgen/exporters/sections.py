@@ -34,7 +34,10 @@ def sections_of(told: Told) -> dict[str, str]:
 def _summary(told: Told) -> str:
     first, facts = told.configs[0], told.facts
     splits = ", ".join(f"{rows:,} {split}" for split, rows in first.rows.items())
-    said = facts.description or f"{sum(first.rows.values()):,} instruction-tuning samples ({splits})."
+    where = splits
+    if sum(first.rows.values()) != told.samples:  # a shape may hold fewer, or several in a row
+        where = f"in the first config, `{first.name}`, {splits}"
+    said = facts.description or f"{_samples(told.samples, 'instruction-tuning ')} ({where})."
     return f"{said}\n\nMade with instructgen{f' {facts.version}' if facts.version else ''}."
 
 
@@ -50,11 +53,11 @@ def _contents(told: Told) -> str:
         for split, rows in config.rows.items()
     ]
     missing = [
-        f"`{name}` leaves out {count:,} samples that it cannot hold ({reason})."
+        f"`{name}` leaves out {_samples(count)} that it cannot hold ({reason})."
         for name, reasons in told.left_out.items()
         for reason, count in reasons.items()
     ]
-    missing += [f"{count:,} samples of licence {name} were kept out." for name, count in told.withheld.items()]
+    missing += [f"{_samples(count)} of licence {name} kept out." for name, count in told.withheld.items()]
     return "\n\n".join(["## Contents", _table(("config", "shape", "split", "rows"), rows), *missing])
 
 
@@ -169,6 +172,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
         *("| " + " | ".join(row) + " |" for row in cells),
     ]
     return "\n".join(lines)
+
+
+def _samples(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}sample{'' if count == 1 else 's'}"
 
 
 def _number(value: int | None) -> str:

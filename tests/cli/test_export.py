@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from instructgen.cli import app
 from instructgen.files import iter_rows
+from instructgen.records import Answer, Media, Sample, Turn
 from tests.conftest import ROOT
 
 ROWS = [
@@ -229,3 +230,27 @@ def test_the_whole_chain():
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("loaded from the Hub") == 2
+
+
+def test_samples_of_all_configs_are_read_again(tmp_path):
+    """Where no config holds all samples, all are read, each once; who reads one config is told what it lacks."""
+    bad = Answer(turns=(Turn(role="assistant", content="bad"),))
+    one, two, three, four = (Sample.single(f"q{n}", output="a", labels={"desirable": True} if n == 3 else None)
+                             for n in (1, 2, 3, 4))  # fmt: skip
+    given = [
+        one, Sample(turns=two.turns, answers=(bad,)), three, one,
+        Sample(turns=four.turns, media=(Media(path="x.png"),)),
+    ]  # fmt: skip
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(sample.as_json()) + "\n" for sample in given), encoding="utf-8")
+    asked = [word for name in ("messages", "preference", "llava", "unpaired") for word in ("--format", name)]
+    for provenance in ("json", "columns"):
+        out = tmp_path / provenance
+        run("export", path, *asked, "--provenance", provenance, "--into", out)
+
+        found = json.loads(run("diff", path, out, "--json").stdout)
+        assert (found["rows"], found["unchanged"]) == ([5, 5], 5)
+    assert "5 instruction-tuning samples (in the first config, `messages`, 3 train)." in (out / "README.md").read_text()
+
+    told = run("clean", out, "--into", tmp_path / "cleaned").stderr
+    assert "messages lacks 2 of its samples, which that shape cannot hold" in told

@@ -86,7 +86,7 @@ def lost(row: Any, seen: str, config: str = "") -> list[str]:
         said = [turn["value"] for turn in row["conversations"] if turn["from"] != "function_call"]
         called = [turn["value"] for turn in row["conversations"] if turn["from"] == "function_call"]
         tools = json.loads(row["tools"] or "[]") + [json.loads(text) for text in called]
-        return lost(said, seen) + [tool["name"] for tool in tools if f'"{tool["name"]}"' not in seen]
+        return lost(said, seen) + [tool["name"] for tool in tools if tool["name"] not in seen]
     if config != "openai":
         return [text for text in texts(row) if text not in seen]
     plain = [{key: value for key, value in turn.items() if key != "tool_calls"} for turn in row["messages"]]

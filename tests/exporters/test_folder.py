@@ -181,7 +181,7 @@ def test_what_a_format_cannot_hold_is_counted(tmp_path):
 
     assert done.left_out == {"alpaca": {"system": 1}}
     assert done.rows == {"alpaca": {"train": 2}, "messages": {"train": 3}}
-    assert "`alpaca` leaves out 1 samples that it cannot hold (system)" in (tmp_path / "out/README.md").read_text()
+    assert "`alpaca` leaves out 1 sample that it cannot hold (system)" in (tmp_path / "out/README.md").read_text()
     assert json.loads((tmp_path / "out/manifest.json").read_text())["left_out"] == {"alpaca": {"system": 1}}
 
 
