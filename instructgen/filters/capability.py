@@ -37,9 +37,12 @@ LOOK = re.compile(
     rf"(?! (?:album|collage|caption|frame|editor|competition|gallery))|^draw (?:a|an|the|me) (?!conclusion|comparison|"
     rf"distinction|line between|parallel|analogy)"
 )
+_NOT_TOLD = "".join(f"(?<!{words} )" for words in ("can", "could", "ways to", "how to", "like to", "love to", "people",
+                                                   "when i", "when you", "while i", "while you"))  # fmt: skip
+"""Words before "listen" that speak of listening: "ways that you can listen to music" needs no ears."""
 LISTEN = re.compile(
     rf"^(?:convert|render|turn) .{{0,60}}\b(?:(?:in)?to (?:audio|speech|an audible)|(?:in)?to an? (?:audio|sound) )|"
-    rf"\b(?:listen to|transcribe) (?:{_MINE} )?(?:\w+ ){{0,2}}?{_SOUND}\b|^(?:play|record|mute|mix|"
+    rf"\b{_NOT_TOLD}(?:listen to|transcribe) (?:{_MINE} )?(?:\w+ ){{0,2}}?{_SOUND}\b|^(?:play|record|mute|mix|"
     rf"remix) (?:{_MINE} )?(?:\w+ ){{0,2}}?{_SOUND}\b|"
     rf"\b{_SHOWN} (?:audio|recording|sound ?track|podcast|sound clip|voice memo)\b|"
     rf"^(?:hum|whistle) (?:a|me|the)\b"
