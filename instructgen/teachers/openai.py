@@ -288,6 +288,12 @@ class OpenAITeacher(Teacher):
                     f"teacher.headers.{name} and the user in teacher.base_url both say who asks: leave one out"
                 )
         proxy = _address(options.proxy or self.proxy, "teacher.proxy", read) or environment_proxy(url)
+        if proxy and not askable(proxy):
+            raise RecipeError(
+                "the environment variable HTTP_PROXY or HTTPS_PROXY does not name an HTTP proxy that can be asked, "
+                "expected http://host:port (SOCKS is not spoken). Set it right, name the endpoint's host in NO_PROXY, "
+                "or state teacher.proxy"
+            )
         # What a variable holds is secret, unless it is where to go: messages have to name the endpoint.
         hosts = {urlsplit(address).netloc.rpartition("@")[2] for address in (url, proxy or "")}
         secrets = {value for value in read if len(value) > SHORT and not any(value in host for host in hosts)}

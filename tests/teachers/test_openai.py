@@ -330,6 +330,15 @@ def test_what_is_no_header_or_no_address_is_refused_before_anything_is_sent(monk
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("named", ["socks5://127.0.0.1:9", "127.0.0.1:9", "http://127.0.0.1:99999"])
+def test_a_proxy_of_the_environment_that_we_cannot_speak_to_is_told_at_once(named, monkeypatch):
+    """Not tried as if it were an HTTP proxy, until the deadline."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, named)
+    with pytest.raises(RecipeError, match="HTTP_PROXY or HTTPS_PROXY does not name an HTTP proxy"):
+        ask("http://host.invalid/v1", asked(), deadline=0.1)
+
+
 # ---- trouble that passes
 
 
