@@ -46,7 +46,10 @@ def detect(rows: Sequence[Mapping[str, Any]], formats: Iterable[Format]) -> Dete
     if not best:
         seen = ", ".join(sorted({str(key) for row in rows for key in row})) or "none: there are no rows"
         known = ", ".join(shape.name for shape in ranked)
-        raise DataError(f"no known format fits; columns seen: {seen}. Say --from with one of: {known}")
+        raise DataError(
+            f"no known format fits; columns seen: {seen}. Say --from with one of: {known}. Columns of other names "
+            "are put into words by: instructgen convert IN --task TASK (e.g. open_qa) --map ROLE=COLUMN"
+        )
     shape = next(shape for count, shape in counts if count == best)
     return Detection(shape, f"{best} of the first {len(rows)} rows have the shape of {shape.name}: {shape.title}")
 
