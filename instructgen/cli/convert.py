@@ -174,6 +174,11 @@ def _labels(text: str) -> dict[str, str] | None:
     return {str(number): name for number, name in enumerate(_names(text))}
 
 
+def _named(text: str) -> dict[str, str]:
+    """Return the names that a person typed; none where a value has no name, so that the question comes again."""
+    return dict(part.split("=", 1) for part in _names(text)) if all("=" in part for part in _names(text)) else {}
+
+
 def _floats(option: str, text: str) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in _pairs(option, text).items()}
@@ -212,7 +217,7 @@ def _mapping(pack: Any, source: Source, given: dict[str, str], labels: dict[str,
             for question in unsure.questions:
                 given[question.role] = typer.prompt(f"Which column is {question.role} ({question.about})?", err=True)
             if not unsure.questions:
-                labels = _labels(typer.prompt("Names of the classes, as VALUE=NAME,...", err=True))
+                labels = {**(labels or {}), **_named(typer.prompt("Names of the classes, as VALUE=NAME,...", err=True))}
 
 
 def _prompts(

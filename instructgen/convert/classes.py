@@ -44,7 +44,7 @@ def name_classes(
     where = mapping.places[role]
     own = class_names.get(where.column or where.path, ())
     if given:
-        _check_given(where, given, rows)
+        _check_given(where, given, counted(where, rows, values))
         mapping.why[role] += ", named by --labels"
         _set_classes(mapping, list(given.items()), rename=False)
         return
@@ -113,11 +113,23 @@ def _no_label(task: str, word: str) -> bool:
     return unlabelled(word, ("0",)) and not (task == "sentiment" and word == "-1")  # -1 may well be "negative"
 
 
-def _check_given(where: Place, given: AnyMapping[str, str], rows: Sequence[AnyMapping[str, Any]]) -> None:
-    found = counted(where, rows, None)
-    if not found.keys() & {*given, *given.values()}:
+def _check_given(where: Place, given: AnyMapping[str, str], found: Counter[str]) -> None:
+    """Raise: DataError when --labels names nothing that occurs; Unsure when it leaves out numbers that do.
+
+    Words may be left out, to leave a class out; a number left out is more likely forgotten, and one row in a hundred
+    may be damaged.
+    """
+    named = {*given, *given.values()}
+    if not found.keys() & named:
         shown = ", ".join(sorted(found, key=_in_order)[:20])
         raise DataError(f"--labels names {', '.join(given)}, but column {where.path!r} holds {shown}")
+    seen = Counter({word: count for word, count in found.items() if not unlabelled(word, found)})
+    left = {word: count for word, count in seen.items() if word not in named and is_number(word)}
+    if sum(left.values()) > STRAY * seen.total() and not ({"True", "False"} & seen.keys()):
+        shown = ", ".join(f"{word} ({left[word]:,} rows)" for word in sorted(left, key=_in_order)[:20])
+        raise Unsure(
+            f"--labels names {', '.join(given)}, but column {where.path!r} also holds {shown}. Name them all", []
+        )
 
 
 def _set_classes(mapping: Mapping, pairs: Sequence[tuple[str, str]], *, rename: bool = True) -> None:

@@ -10,7 +10,7 @@ paragraph break stays one, a question *about* a product stays, numbered lists of
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ from instructgen.records import Rejection, Sample, Turn, digest
 _TAG = re.compile(
     r"</?(?:div|span|p|br|b|i|em|strong|ul|ol|li|pre|code|table|tr|td|th|h[1-6]|a|img|svg|button)\b[^>]*>"
 )
+_PAGE = re.compile(r"</(?:div|p|ul|ol|li|pre|table|tr|td|th|h[1-6])>|<(?:div|span|p|code|pre|a|img) [^<>]{0,20}=")
+"""What a page has and prose that only speaks of tags has not: a closed block, or an element with attributes."""
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _HELD = re.compile("\ue000(\\d+)\ue001")
 """Stands for code while the words around it are worked on; characters of Unicode's private use."""
@@ -68,20 +70,44 @@ class Cleaning(BaseModel):
     numbering: bool = Field(default=False, description="refuse chats with neighbouring list items that are both 1.")
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, *, typed: bool = False) -> str:
     r"""Return a message as Markdown without page markup and interface leftovers. Code in fences stays as it is.
 
     Example: "<p>Say <b>hello</b></p>" -> "Say **hello**"; "pythonCopy code\nprint(1)" opens a fence.
+    What a person `typed` is a page only as a whole: "How do I use <div>?" and pasted HTML stay.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "Copy code" in text:
         text = _fence(text)
-    text = _around_code(text)
+    if _is_page(text, typed=typed):
+        text = _around_code(text)
+        if "Copy code" in text:  # the head of a code box, which its markup hid
+            text = _fence(text)
     for words, behind in (_PAGER, _COPIED, _BUTTON):
         text = _without_lines(text, words, behind)
     text = _EMPTY_FENCE.sub("", text)
     text = _SPECIAL.sub(lambda found: f"<{found[1]}{found[2][:1]}|{found[2][1:]}>", text)
-    return _BLANKS.sub("\n\n", text).strip()
+    return _outside_code(text, lambda words: _BLANKS.sub("\n\n", words)).strip()
+
+
+def _is_page(text: str, *, typed: bool) -> bool:
+    """Tell whether a message was copied with its markup; one that only speaks of tags was not."""
+    whole = text.strip()
+    if _TAG.match(whole) and whole.endswith(">"):
+        return True
+    return not typed and _PAGE.search(_CODE.sub("", text)) is not None
+
+
+def _outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Return the text with its words changed and its code as it was."""
+    held: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        held.append(found[0])
+        return f"\ue000{len(held) - 1}\ue001"
+
+    made = change(_CODE.sub(hold, text))
+    return _HELD.sub(lambda found: held[int(found[1])] if int(found[1]) < len(held) else found[0], made)
 
 
 def _without_lines(text: str, words: re.Pattern[str], behind: re.Pattern[str]) -> str:
@@ -106,16 +132,7 @@ def _without_lines(text: str, words: re.Pattern[str], behind: re.Pattern[str]) -
 
 def _around_code(text: str) -> str:
     """Return the text with its markup as Markdown, and its code as it was."""
-    if not _has_tag(text):
-        return text
-    held: list[str] = []
-
-    def hold(found: re.Match[str]) -> str:
-        held.append(found[0])
-        return f"\ue000{len(held) - 1}\ue001"
-
-    made = _markdown(_CODE.sub(hold, text))
-    return _HELD.sub(lambda found: held[int(found[1])] if int(found[1]) < len(held) else found[0], made)
+    return _outside_code(text, _markdown) if _has_tag(text) else text
 
 
 def _has_tag(text: str) -> bool:
@@ -219,7 +236,7 @@ def _cleaned(turns: Sequence[Turn]) -> tuple[list[Turn], set[str]]:
     """Return the turns with clean texts, up to the first that is empty or cannot be printed."""
     made: list[Turn] = []
     for turn in turns:
-        text = clean_text(turn.content)
+        text = clean_text(turn.content, typed=turn.role == "user")
         if not text or not any(letter.isprintable() and not letter.isspace() for letter in text):
             while made and made[-1].role == "user":
                 made.pop()

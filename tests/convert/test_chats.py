@@ -85,11 +85,35 @@ def test_turns_in_are_turns_out(lengths, limit, system):
         ("Numbers 3 / 4 within a line stay", "Numbers 3 / 4 within a line stay"),
         ("<|im_start|>system", "<i|m_start>system"),
         ("</s>", "</s|>"),
+        ("Put <div> around both, then <b>bold</b>.", "Put <div> around both, then <b>bold</b>."),
+        ("```\na\n\n\n\nb\n```\n\n\nEnd", "```\na\n\n\n\nb\n```\n\nEnd"),
+        (
+            (
+                '<div class="markdown"><p>Sure:</p><pre><div><div><span>python</span><button>Copy code</button></div>'
+                "<code><span>def</span> f(x):\n    return x &lt; 3</code></div></pre></div>"
+            ),
+            "Sure:\n```python\ndef f(x):\n    return x < 3\n```",
+        ),
     ],
 )
 def test_clean_text(text, clean):
     """Markup becomes Markdown, interface leftovers go, a paragraph break stays one, code is left alone."""
     assert clean_text(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I use <div> and <p> tags in my page?",
+        "I wrote List<String> x; a<b && c>d, and it says <b>no</b>",
+        "What is wrong with <ul><li>a</li></ul> here?",
+        'Why does <div class="x">hi</div> not show?',
+    ],
+)
+def test_what_a_person_typed_about_tags_stays(text):
+    """Only a whole page is markup there; prose and pasted HTML are what the question is about."""
+    assert clean_text(text, typed=True) == text
+    assert clean_text(f"<p>{text.partition('<')[0]}</p>", typed=True) == text.partition("<")[0].strip()
 
 
 def cleaned(sample, **options):

@@ -341,7 +341,7 @@ def test_the_command_shows_mapping_and_examples_and_writes(tmp_path):
     [
         (["--task", "sentimant"], 1, "did you mean 'sentiment'"),
         (["--task", "nli"], 1, "no column could be told for text_pair"),
-        ([], 2, "--task or --from"),
+        ([], 2, "--recipe with a mixture"),
         (["--task", "sentiment", "--map", "text"], 2, "is not NAME=VALUE"),
         (["--task", "sentiment", "--options", "letters=x"], 2, "expected NAME=NUMBER"),
         (["--task", "sentiment", "--options", "leters=1"], 2, "options.leters"),
@@ -433,6 +433,21 @@ def test_a_person_names_the_classes(tmp_path, monkeypatch):
     arguments = ["convert", str(jsonl(tmp_path, REVIEWS)), "--task", "topic", "--into", str(tmp_path / "out")]
     done = CliRunner().invoke(app, arguments, input="0=ham,1=spam\n")
 
+    assert done.exit_code == 0, done.output
+    assert "0=ham, 1=spam" in done.output
+
+
+def test_numbers_that_are_left_unnamed_are_asked_again(tmp_path, monkeypatch):
+    """Half of the rows would be lost for a forgotten name; what is typed without = names nothing."""
+    path, into = jsonl(tmp_path, REVIEWS), tmp_path / "out"
+    done = run(path, "--task", "topic", "--labels", "0=ham", "--into", into)
+    assert done.exit_code == 1
+    assert "also holds 1 (" in done.output
+    assert not into.exists()
+
+    monkeypatch.setattr(sys.modules["instructgen.cli.convert"], "at_terminal", lambda: True)
+    arguments = ["convert", str(path), "--task", "topic", "--into", str(into)]
+    done = CliRunner().invoke(app, arguments, input="ham\n0=ham\n1=spam\n")
     assert done.exit_code == 0, done.output
     assert "0=ham, 1=spam" in done.output
 
