@@ -334,6 +334,8 @@ def _errors_of(where: str) -> Iterator[None]:
         raise Unrenderable("missing_field", str(error)) from error
     except (RecursionError, MemoryError) as error:
         raise TemplateError(f"{where}: stopped: {type(error).__name__}") from error
+    except OverflowError as error:  # Jinja's own bound on range, as it is for every other loop that is too long
+        raise TemplateError(f"{where}: stopped by the sandbox: {error}") from error
     except Exception as error:  # a template may call anything that its row's values offer
         raise Unrenderable("render_error", f"{type(error).__name__}: {error}") from error
 

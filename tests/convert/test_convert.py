@@ -376,6 +376,19 @@ def test_a_template_that_runs_away_is_named_by_the_command(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_range_without_end_is_named_by_the_command(tmp_path):
+    """It is the template that is wrong: not a rejection for every row, and exit code 0."""
+    wild = tmp_path / "wild.yaml"
+    wild.write_text(
+        "version: 1\ntask: wild\nfields: {text: {kind: text}}\ntemplates:\n"
+        '  - {name: spin, target: x, input: "{% for i in range(100000000) %}{{ i }}{% endfor %}{{ text }}"}\n'
+    )
+    done = run(jsonl(tmp_path, REVIEWS), "--task", wild, "--into", tmp_path / "out")
+
+    assert done.exit_code == 1
+    assert "wild.yaml: template 'spin', input: stopped by the sandbox: Range too big" in done.output
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sampled_from(["What is a fjord?", "Who wrote Peer Gynt?", "Where is Skien?", "Why?"]), min_size=8),
