@@ -13,7 +13,7 @@ from instructgen.formats import Format, Row
 from instructgen.formats.chat import chat_rows, turns_of
 from instructgen.formats.columns import chat
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, rest_of
+from instructgen.formats.reading import list_of, media_of, rest_of
 from instructgen.records import Sample
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Messages(Format):
         """Return the row's conversation. Raises: Unreadable."""
         turns = turns_of(list_of(row, "messages"), "messages")
         tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
-        return [Sample(turns=turns, tools=tools, **rest_of(row, KNOWN))]
+        media, columns = media_of(row)
+        return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
 
     def write(self, sample: Sample) -> Row:
         """Return role and content of each turn, an input joined to its instruction. Raises: Unwritable."""

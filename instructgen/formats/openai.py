@@ -18,7 +18,7 @@ import orjson
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chat import turns_of
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, rest_of
+from instructgen.formats.reading import list_of, media_of, rest_of
 from instructgen.records import Sample, Turn
 
 KNOWN = frozenset({"messages", "tools"})
@@ -56,7 +56,8 @@ class OpenAI(Format):
         """Return the row's conversation. Raises: Unreadable."""
         turns = turns_of(list_of(row, "messages"), "messages")
         tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
-        return [Sample(turns=turns, tools=tools, **rest_of(row, KNOWN))]
+        media, columns = media_of(row)
+        return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
 
     def write(self, sample: Sample) -> Row:
         """Return messages, and tools where there are any. Raises: Unwritable."""

@@ -10,7 +10,7 @@ import orjson
 
 from instructgen.formats import Format, Unreadable
 from instructgen.formats.holds import COLUMNS, MORE, noted, numbered, restored
-from instructgen.records import Provenance, Sample, scrub
+from instructgen.records import Media, Provenance, Sample, scrub
 
 CARRIERS = frozenset({"provenance", MORE, *(f"provenance_{name}" for name in COLUMNS)})
 """Columns that our own exports add to a format's, beside `id`."""
@@ -66,6 +66,23 @@ def rest_of(row: Mapping[str, Any], known: frozenset[str], source_key: str = "id
     if source_id:
         fields["provenance"] = Provenance(source_id=source_id)
     return fields
+
+
+def media_of(row: Mapping[str, Any]) -> tuple[tuple[Media, ...], frozenset[str]]:
+    """Return the media that a chat row refers to in columns as TRL and LLaMA-Factory name them, and those columns.
+
+    Example: media_of({"images": ["a.png"]}) -> ((Media(path="a.png"),), {"images"}); what is no path is no medium
+    """
+    found: list[Media] = []
+    columns = set[str]()
+    for kind in ("image", "video", "audio"):
+        for column in (kind, f"{kind}s"):
+            given = row.get(column)
+            paths = [given] if isinstance(given, str) and given else given
+            if isinstance(paths, list) and paths and all(isinstance(path, str) for path in paths):
+                found += [Media(kind=kind, path=path) for path in paths]
+                columns.add(column)
+    return tuple(found), frozenset(columns)
 
 
 def without_ours(row: Mapping[str, Any]) -> dict[str, Any]:

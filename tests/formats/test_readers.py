@@ -285,3 +285,24 @@ def test_a_row_without_the_shape_is_explained(name, row, detail):
         FORMATS[name].read(row)
 
     assert detail in caught.value.detail
+
+
+@pytest.mark.parametrize("column", ["images", "image", "videos", "audios"])
+@pytest.mark.parametrize("shape", ["messages", "openai", "sharegpt"])
+def test_media_of_a_chat_are_not_lost(shape, column):
+    """Columns of media, as TRL and LLaMA-Factory name them, are media: a shape for texts refuses them by name."""
+    said = {
+        "messages": [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "content": "A cat."}],
+        "conversations": [{"from": "human", "value": "<image>What?"}, {"from": "gpt", "value": "A cat."}],
+    }
+    name = "conversations" if shape == "sharegpt" else "messages"
+    (sample,) = FORMATS[shape].read({name: said[name], column: ["a.png"]})
+    (bare,) = FORMATS[shape].read({name: said[name], column: []})
+
+    assert [(one.kind, one.path) for one in sample.media] == [(column.removesuffix("s"), "a.png")]
+    assert sample.extra == {}
+    assert bare.media == ()
+    with pytest.raises(Unwritable, match="media"):
+        FORMATS[shape].write(sample)
+    if column.startswith("image"):
+        assert FORMATS["llava"].write(sample)["image"] == "a.png"
