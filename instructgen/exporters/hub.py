@@ -40,6 +40,8 @@ ATTEMPTS = 6
 FIRST_PAUSE = 1.0
 """Seconds before the second attempt; doubled each time."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_TAG = re.compile(r"(?!.*(\.\.|\.lock$|\.$))\w[\w.-]*")
+"""What git takes for a tag, and a little less."""
 _DATA = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 """Paths that an export writes beside card and manifest."""
 
@@ -109,6 +111,8 @@ def push(
 ) -> Pushed:
     """Publish a finished export. Raises: HubError that says what the Hub refused and what to do; DataError."""
     manifest = _checked(folder, repo)
+    if tag and not _TAG.fullmatch(tag):
+        raise HubError(f"tag: {tag!r} is no name for a version; expected letters, digits, '-', '_', '.', e.g. v1.0")
     api = access.api()
     for attempt in range(ATTEMPTS):
         try:
@@ -378,6 +382,6 @@ def _reason(status: int, said: str, endpoint: str) -> str:
         403: f"the token may not write there (403: {said}); use one with write access to this name",
         404: f"not found at {endpoint} (404: {said})",
         409: f"the name is taken (409: {said}); choose another name",
-        413: f"a file is too large (413: {said}); export with smaller shards",
+        413: f"a file is too large (413: {said}); export with a smaller Options.shard_bytes",
     }
     return hints.get(status, f"the Hub refused it ({status}: {said})")

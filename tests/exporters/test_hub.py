@@ -445,3 +445,11 @@ def test_no_hub_is_one_message(tmp_path, words):
     assert done.exit_code == 1
     assert isinstance(done.exception, SystemExit)
     assert "no answer from http://127.0.0.1:9" in done.output
+
+
+@pytest.mark.parametrize("tag", ["bad name", "-v1", "v..1", "v1.lock", "v1.", "a~b"])
+def test_a_tag_that_git_refuses_is_refused_before_anything_is_sent(site, folder, tag):
+    """No commit is made for it."""
+    with pytest.raises(HubError, match="is no name for a version"):
+        hub.push(folder, NAME, site.access, tag=tag)
+    assert not site.log
