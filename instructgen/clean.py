@@ -394,7 +394,7 @@ class Output:
         why: tuple[str, Rejection] | None, summary: Summary,
     ) -> dict[str, Any]:  # fmt: skip
         if row.kept:
-            summary.accepted(sample)
+            summary.accepted(sample, notes)
             line: dict[str, Any] = {"id": self._names.name(sample.id), "row": row.number}
             return {"accepted": line | ({"notes": notes} if notes else {})}
         if verdict is None:

@@ -47,6 +47,7 @@ class Summary:
         self.reasons: dict[str, Counter[str]] = {}
         self.clusters: dict[str, Counter[str]] = {}
         self._scores: dict[str, Counter[float]] = {}
+        self._flips: dict[str, list[float]] = {}
         self._count = 0
         self._above: dict[str, list[tuple[float, int, Pair]]] = {}
 
@@ -60,13 +61,23 @@ class Summary:
         self.rows += 1
         self.rows_kept += kept
 
-    def accepted(self, sample: Sample) -> None:
-        """Count a kept sample."""
+    def accepted(self, sample: Sample, notes: Mapping[str, Any]) -> None:
+        """Count a kept sample; `notes` is what filters noted of it, by filter."""
         self.samples += 1
+        for kind, noted in notes.items():
+            self._compared(kind, noted)
+
+    def _compared(self, kind: str, noted: object) -> None:
+        """Remember how often a judge's verdicts on one sample turned with the order of the answers."""
+        share = noted.get("flip_rate") if isinstance(noted, Mapping) else None
+        if isinstance(share, float):
+            turned = self._flips.setdefault(kind, [0, 0.0])
+            turned[0], turned[1] = turned[0] + 1, turned[1] + share
 
     def rejected(self, kind: str, rejection: Rejection) -> None:
         """Count a rejection by filter (its label) and reason; remember its nearest neighbour, and a close pair."""
         self.reasons.setdefault(kind, Counter())[rejection.reason] += 1
+        self._compared(kind, rejection.evidence)
         near = rejection.evidence.get("neighbours")
         if not isinstance(near, list) or not near or not isinstance(near[0], dict):
             return
@@ -111,6 +122,7 @@ class Summary:
             "rows": {"read": self.rows, "kept": self.rows_kept},
             "samples": {"parsed": self.parsed, "accepted": self.samples, "rejected": self.parsed - self.samples},
             "rejected": rejected,
+            "flip_rate": {kind: round(share / count, 3) for kind, (count, share) in sorted(self._flips.items())},
             "clusters": {kind: _sizes(sizes, largest[kind], texts[kind]) for kind, sizes in self.clusters.items()},
             "scores": {label: _back(scores) for label, scores in self._scores.items() if label in graded},
             "borderline": {

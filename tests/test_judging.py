@@ -90,3 +90,23 @@ def test_a_judge_without_a_teacher_is_told(work):
 
     assert done.exit_code == 1
     assert "asks a teacher; add `teacher`" in done.output
+
+
+def test_how_often_comparisons_turn_with_the_order_is_told(work):
+    """A judge that names the first shown better: every comparison turns, and the screen and the summary say so."""
+    folder, _ = work
+    rows = [{"prompt": f"Name lake {i}.", "chosen": f"Lake {i}", "rejected": "No"} for i in range(3)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with serve(answer=lambda body: json.dumps({"reason": "first", "choice": "A"})) as server:
+        (folder / "recipe.yaml").write_text(
+            f"teacher: {{kind: openai, model: m, base_url: '{server.url}'}}\n"
+            "filters: [{kind: judge, mode: pairwise}]\n"
+        )
+        done = CliRunner().invoke(
+            app,
+            ["clean", str(folder / "rows.jsonl"), "--recipe", str(folder / "recipe.yaml"), "--into", str(folder / "p")],
+        )
+
+    assert done.exit_code == 0, done.output
+    assert "100.0% of its comparisons turned" in done.output
+    assert json.loads((folder / "p" / "summary.json").read_text())["flip_rate"] == {"judge": 1.0}

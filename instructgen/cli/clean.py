@@ -158,6 +158,8 @@ def tell(summary: dict[str, Any], *, as_json: bool) -> None:
     for kind, counts in summary["rejected"].items():
         for reason, count in counts.items():
             typer.echo(f"  {count:>9,}  {kind}: {reason}")
+    for kind, share in summary["flip_rate"].items():
+        typer.echo(f"{kind}: {share:.1%} of its comparisons turned with the order of the answers")
     for kind, clusters in summary["clusters"].items():
         sizes = ", ".join(f"{count} of {size}" for size, count in list(clusters["sizes"].items())[:8])
         typer.echo(f"{kind}: {clusters['count']:,} clusters ({sizes}{', ...' if len(clusters['sizes']) > 8 else ''})")

@@ -21,7 +21,7 @@ from instructgen.records import Sample
 Class = Literal["free", "attribution", "share_alike", "unknown", "non_commercial", "no_derivatives"]
 ORDER: tuple[Class, ...] = ("free", "attribution", "share_alike", "unknown", "non_commercial", "no_derivatives")
 """From the most to the least that may be done."""
-_FREE = {"cc0-1.0", "pddl", "unlicense", "public-domain", "0bsd", "wtfpl", "pddl-1.0"}
+_FREE = {"cc0-1.0", "cc0", "cc-zero", "pddl", "unlicense", "public-domain", "0bsd", "wtfpl", "pddl-1.0"}
 _ATTRIBUTION = {
     "mit", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "zlib", "odc-by", "odc-by-1.0",
     "cdla-permissive-1.0", "cdla-permissive-2.0", "afl-3.0", "ecl-2.0", "artistic-2.0",

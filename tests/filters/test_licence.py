@@ -108,6 +108,7 @@ def test_words_that_let_commerce_in_are_not_taken_for_a_ban(words):
 
 def test_the_strictest_licence_wins():
     """Of a mixture, the one that allows least; nothing known is unknown."""
+    assert licence_class("CC0") == "free"
     assert strictest(["mit", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0"]) == "cc-by-nc-4.0"
     assert strictest(["mit", ""]) == "unknown"
     assert strictest([]) == "unknown"

@@ -158,6 +158,10 @@ def test_any_text_is_searched_and_redacted_without_an_exception(text):
 SECRETS = [
     "key = 'AKIAIOSFODNN7EXAMPLA'",
     "token ghp_" + "a1B2" * 9,
+    "login with hf_" + "aBcD" * 8 + "ef",
+    "key sk-ant-api03-" + "a1B2-" * 18 + "AA",
+    "key AIza" + "a1B2_" * 7,
+    "GROQ_API_KEY=gsk_" + "a1B2" * 13,
     "-----BEGIN RSA PRIVATE KEY-----",
     "xoxb-123456789012-123456789012-" + "aB3d" * 6,
     "sk_live_" + "a1B2c3D4" * 3,
