@@ -13,6 +13,7 @@ import pytest
 
 from instructgen.convert.cleaning import Cleaner, Cleaning, clean_text
 from instructgen.convert.linearise import read_spans
+from instructgen.dedup.contamination import ContaminationIndex
 from instructgen.dedup.tokens import tokenizer
 from instructgen.filters.answers import chosen_option, final_answer
 from instructgen.filters.arithmetic import mistakes
@@ -168,6 +169,20 @@ def test_a_filter_is_not_slowed_down_by_long_runs(name):
             assert isinstance(ready.flags(sample), dict)
 
     check_linear(work, *FILTERS[name])
+
+
+def test_a_benchmark_with_one_prompt_around_each_question_is_looked_for_without_hanging():
+    """A text that says the prompt's first words again and again, held against thousands that begin with them."""
+    prompt = "Answer the following question with care:"
+    index = ContaminationIndex(rouge=None)
+    for number in range(2000):
+        index.add("bench", str(number), f"{prompt} " + " ".join(f"n{number}w{at}" for at in range(number % 50 + 1)))
+
+    def work(text):
+        assert index.find(text) is None
+
+    check_linear(work, prompt, f"{prompt} n7w0")
+    assert index.find(f"{prompt} {prompt} n7w0 n7w1 n7w2 n7w3 n7w4 n7w5 n7w6 n7w7").item == "7"
 
 
 def test_a_chat_is_cleaned_without_hanging():

@@ -256,16 +256,53 @@ class ContaminationIndex:
         benchmark, item = self._texts[number]
         return Match(way, benchmark, item, score, start, end)
 
-    def _wholes(self, hashes: Hashes) -> Iterator[Match]:
-        """Yield those that stand here as a whole: their first words, then all."""
-        places, texts = self._texts_of("head", *self._found("head", _runs(hashes, self.least)))
-        for place in np.unique(places).tolist():
-            lengths = {self._lengths[number] for number in texts[places == place].tolist()}
-            joined = 0
-            for length, word in enumerate(hashes[place : place + max(lengths)].tolist(), 1):
-                joined = (joined * int(_BASE) + word) & _WORD
-                if length in lengths and joined in self._known:
-                    yield self._match("whole", self._known[joined], 1.0, place, place + length)
+    def _wholes(self, hashes: Hashes) -> list[Match]:
+        """Return those that stand here as a whole, in order of place: their first words, then all.
+
+        Texts with equal first words, such as one prompt around many questions, are asked about together, by length.
+        """
+        first, counts = self._found("head", _runs(hashes, self.least))
+        places = np.flatnonzero(counts)
+        places = places[np.argsort(first[places], kind="stable")]
+        heads, starts = np.unique(first[places], return_index=True)
+        known, spans, wholes = self._sorted("whole"), _Spans(hashes), list[Match]()
+        for head, here in zip(heads.tolist(), np.split(places, starts[1:]), strict=False):
+            texts = self._sorted("head").text[head : head + int(counts[here[0]])]
+            for length in {self._lengths[number] for number in texts.tolist()}:
+                fits = here[here + length <= len(hashes)]
+                joined = spans.joined(fits, length)
+                found = np.searchsorted(known.hashes, joined)
+                hit = np.flatnonzero(known.hashes[np.minimum(found, len(known.hashes) - 1)] == joined)
+                for place, number in zip(fits[hit].tolist(), known.text[found[hit]].tolist(), strict=True):
+                    if self._lengths[number] == length:
+                        wholes.append(self._match("whole", number, 1.0, place, place + length))
+        return sorted(wholes, key=lambda match: (match.start, match.end))
+
+
+class _Spans:
+    """Hashes of stretches of any place and length, each as `_runs` gives it, from two sums.
+
+    A run's hash is the sum of word j times B^(end - 1 - j), so B^(end - 1) times a difference of sums of word j times
+    B^-j; B is odd, so it has an inverse modulo 2^64.
+    """
+
+    def __init__(self, hashes: Hashes) -> None:
+        count = len(hashes) + 1
+        self._powers = _powers_of(int(_BASE), count)
+        self._sums = np.zeros(count, np.uint64)
+        np.cumsum(hashes * _powers_of(pow(int(_BASE), -1, _WORD + 1), count)[:-1], out=self._sums[1:])
+
+    def joined(self, places: Numbers, length: int) -> Hashes:
+        """Return the hash of the `length` words from each place on."""
+        ends = places + length
+        joined: Hashes = (self._sums[ends] - self._sums[places]) * self._powers[ends - 1]
+        return joined
+
+
+def _powers_of(base: int, count: int) -> Hashes:
+    factors = np.full(count, base, np.uint64)
+    factors[:1] = 1
+    return np.cumprod(factors, dtype=np.uint64)
 
 
 def _row_of(item: str) -> str:
