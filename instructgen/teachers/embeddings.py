@@ -8,10 +8,10 @@ embed = encoder("http://127.0.0.1:8000/v1", model="bge-small-en")   # anything O
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from instructgen.errors import RecipeError, TeacherAuthError, TeacherError, TeacherRefusedError, TeacherTransportError
 from instructgen.teachers.urls import HIDDEN
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BUNDLED = "wordllama"
 _TEXTS_PER_REQUEST = 128
+_CHARACTERS_TOGETHER = 200_000  # of texts encoded at a time by the bundled model
 _RETRIES = 6
 _SECONDS = 60.0
 
@@ -42,10 +43,25 @@ def encoder(name: str, model: str = "", key: str = "OPENAI_API_KEY") -> Callable
     try:
         function: Callable[[Sequence[str]], Vectors] = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise RecipeError(f"encoder {name!r} cannot be imported: {error}") from error
+        raise RecipeError(f"encoder {name!r} cannot be imported: {error}; is its folder on PYTHONPATH?") from error
     if not callable(function):
         raise RecipeError(f"encoder {name!r} is no function: expected texts -> array (n, d)")
-    return function
+    return lambda texts: _given(name, function, texts)
+
+
+def _given(name: str, function: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Vectors:
+    """Return what a function of the user's gives for texts. Raises: RecipeError for anything but vectors."""
+    import numpy as np
+
+    try:
+        vectors: Vectors = np.asarray(function(texts), np.float32)
+    except Exception as error:
+        raise RecipeError(f"encoder {name!r} failed on {len(texts)} texts: {type(error).__name__}: {error}") from error
+    if vectors.ndim != 2 or len(vectors) != len(texts):
+        raise RecipeError(f"encoder {name!r}: expected an array of shape ({len(texts)}, d), found {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        raise RecipeError(f"encoder {name!r}: expected numbers, found nan or infinite ones among its vectors")
+    return vectors
 
 
 def _static_model() -> Callable[[Sequence[str]], Vectors]:
@@ -56,12 +72,38 @@ def _static_model() -> Callable[[Sequence[str]], Vectors]:
         raise RecipeError("encoder wordllama is not installed: pip install 'instructgen[semantic]'") from error
     # Its loader looks for the tokenizer beside the package; as a cache folder the package itself is found.
     made = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    made.tokenizer.no_padding()
+    return lambda texts: _means(texts, made.tokenizer, made.embedding)
 
-    def embed(texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = made.embed(list(texts), norm=True)
-        return vectors
 
-    return embed
+def _means(texts: Sequence[str], tokenizer: Any, of_token: Vectors) -> Vectors:
+    """Return the mean of each text's token vectors, of length 1; 0 for a text without tokens.
+
+    The model's own `embed` pads each text to the longest of 64: one text of 200,000 characters would take 12 GB.
+    """
+    import numpy as np
+
+    vectors = np.zeros((len(texts), of_token.shape[1]), np.float32)
+    for start, stop in _stretches(texts):
+        for number, text in enumerate(tokenizer.encode_batch(list(texts[start:stop]), add_special_tokens=False), start):
+            tokens, counts = np.unique(np.array(text.ids, np.int64), return_counts=True)
+            total = counts.astype(np.float32) @ of_token[np.minimum(tokens, len(of_token) - 1)]
+            length = np.linalg.norm(total)
+            if length:
+                vectors[number] = total / length
+    return vectors
+
+
+def _stretches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of neighbouring texts that are encoded together: few where they are long."""
+    start = size = 0
+    for number, text in enumerate(texts):
+        size += len(text)
+        if size > _CHARACTERS_TOGETHER and number > start:
+            yield start, number
+            start, size = number, len(text)
+    if start < len(texts):
+        yield start, len(texts)
 
 
 def _endpoint(base_url: str, model: str, key: str) -> Callable[[Sequence[str]], Vectors]:

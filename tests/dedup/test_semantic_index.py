@@ -1,5 +1,7 @@
 """Embeddings: exact cosine against brute force, in blocks and one by one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,26 @@ def test_an_encoder_of_another_shape_is_refused(shape):
 
     with pytest.raises(ValueError, match=r"expected an array of shape \(2, d\), found"):
         index.filter(["a", "b"])
+
+
+def test_vectors_with_nan_are_refused():
+    """Nothing is like a vector with nan: all rows would be kept in silence."""
+    with pytest.raises(ValueError, match="nan"):
+        SemanticIndex(lambda texts: np.full((len(texts), 3), np.nan), 0.9).filter(["a", "b"])
+
+
+def test_many_alike_texts_are_compared_in_bounded_memory():
+    """80,000 pairs at the threshold, as templated rows have them: 100 MB, not two matrices of 650 MB."""
+    rng = np.random.default_rng(5)
+    vectors = 1 + 0.01 * rng.random((400, 1024), np.float32)
+    index = SemanticIndex(lambda texts: vectors[: len(texts)], 0.9)
+    tracemalloc.start()
+    found = index.filter([str(number) for number in range(400)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert sum(not near for near in found) == 1
+    assert peak < 100_000_000
 
 
 def test_an_encoder_that_changes_its_width_is_refused():

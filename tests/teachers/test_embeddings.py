@@ -3,7 +3,9 @@
 import json
 import threading
 import traceback
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,29 @@ def test_encoders_that_lead_nowhere(name, message):
         encoder(name)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.full((2, 4), np.nan), "nan or infinite"),
+        (np.zeros(4), r"shape \(2, d\), found \(4,\)"),
+        (["a", "b"], "failed on 2 texts: ValueError"),
+        ([[1, 2], [3]], "failed on 2 texts: ValueError"),
+        (RuntimeError("no memory"), "failed on 2 texts: RuntimeError: no memory"),
+    ],
+)
+def test_a_function_that_gives_no_vectors_is_an_error_of_ours(given, message, monkeypatch):
+    """The message names the function and what it gave."""
+
+    def embed(texts):
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    monkeypatch.setattr(json, "embed", embed, raising=False)
+    with pytest.raises(RecipeError, match=f"'json:embed'.*{message}"):
+        encoder("json:embed")(["a", "b"])
+
+
 def test_without_tools_there_is_no_encoder():
     """A filter opens nothing itself."""
     with pytest.raises(RecipeError, match="encoder"):
@@ -140,3 +165,20 @@ def test_the_bundled_model_finds_paraphrases():
     ready = Semantic(threshold=0.7).prepare(tools())
 
     assert [found and found.reason for found in ready.check_batch([RAIN, SUM, WET])] == [None, None, "near_duplicate"]
+
+
+def test_the_bundled_model_gives_the_mean_of_token_vectors_without_padding():
+    """The package's own numbers; a text of 150,000 tokens among short ones takes its own memory, not that of each."""
+    wordllama = pytest.importorskip("wordllama", reason="EXTRA ABSENT: pip install instructgen[semantic]")
+    texts = ["Write a poem about the rain.", "", "Add 2 and 3!", "Напиши стихи."]
+    own = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    embed = encoder("wordllama")
+    tracemalloc.start()
+    long = embed([*texts, "7 " * 75_000, *texts * 20])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert embed(texts)[[0, 2, 3]] == pytest.approx(own.embed([texts[0], *texts[2:]], norm=True), abs=1e-6)
+    assert not embed([""]).any()
+    assert long[:4] == pytest.approx(embed(texts), abs=1e-6)
+    assert peak < 50_000_000
