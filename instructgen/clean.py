@@ -257,26 +257,36 @@ def judged(rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
         yield from some
 
 
-Preference = Callable[[Row], float]
-"""How much a row is wanted when one of several alike may stay: the greatest is judged first, then the oldest."""
+@dataclass(frozen=True)
+class Preference:
+    """How much a row is wanted when one of several alike may stay: the greatest is judged first, then the oldest."""
+
+    wish: Callable[[Row], float]
+    """-inf for a row that lacks what the preference goes by."""
+    goes_by: str
+    """What that is, in words."""
 
 
 def preference(keep: str, column: str = "score", sources: Sequence[str] = ()) -> Preference | None:
     """Return the preference of that name; `None` for "first", which needs none.
 
     longest: the most characters in answers. best: the greatest number in `column` (a label or a column without a
-    field of its own); rows without one come last. preferred: the earliest of `sources`, by provenance or a `source`
-    column. Raises: RecipeError for another name, and for "preferred" without sources.
+    field of its own). preferred: the earliest of `sources`, by provenance or a `source` column. Rows without come last;
+    where no row has it, cleaning ends with an error. Raises: RecipeError for another name, and for "preferred" without
+    sources.
     """
     if keep == "first":
         return None
     if keep == "longest":
-        return lambda row: sum(len(sample.output) for sample in row.samples)
+        return Preference(lambda row: sum(len(sample.output) for sample in row.samples), "an answer")
     if keep == "best":
-        return lambda row: max(_numbers(row, column), default=-math.inf)
+        return Preference(lambda row: max(_numbers(row, column), default=-math.inf), f"a number in column {column!r}")
     if keep == "preferred" and sources:
         places = {source: -place for place, source in enumerate(sources)}
-        return lambda row: max((places.get(_source(sample), -len(places)) for sample in row.samples), default=0)
+        return Preference(
+            lambda row: max((places.get(_source(sample), -math.inf) for sample in row.samples), default=-math.inf),
+            f"the source {' or '.join(sources)}",
+        )
     if keep == "preferred":
         raise RecipeError("keep: preferred needs to know which sources, best first: --prefer SOURCE")
     raise RecipeError(f"keep is {keep!r}{suggestion(keep, ('first', 'longest', 'best', 'preferred'))}")
@@ -301,7 +311,8 @@ def _source(sample: Sample) -> str:
 def judged_by_preference(rows: Iterable[Row], screen: Screen, wanted: Preference, folder: Path) -> Iterator[Row]:
     """Yield rows with their verdicts, in order; of duplicates the most wanted stays.
 
-    Rows wait in a temporary file in `folder`; in memory are a few numbers per row. Raises: ExportError, disk full.
+    Rows wait in a temporary file in `folder`; in memory are a few numbers per row. Raises: ExportError, disk full;
+    RecipeError when no row has what the preference goes by.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as spool:
@@ -311,8 +322,10 @@ def judged_by_preference(rows: Iterable[Row], screen: Screen, wanted: Preference
                 screen.paid_checks(some)
                 for row in some:
                     places.append(_spooled(row, spool))
-                    wants.append(wanted(row) if row.kept else math.nan)
+                    wants.append(wanted.wish(row) if row.kept else math.nan)
             order = sorted((n for n, want in enumerate(wants) if not math.isnan(want)), key=lambda n: -wants[n])
+            if order and wants[order[0]] == -math.inf:
+                raise RecipeError(f"keep: none of the {len(order):,} rows has {wanted.goes_by}; give one that is there")
             at = 0
             for some in together(_read(spool, places[n]) for n in order):
                 screen.memory_checks(some)

@@ -122,6 +122,24 @@ def test_which_of_several_alike_stays(tmp_path, flags, kept):
     assert [(v.get("accepted") or v["rejected"]["evidence"])["row"] for v in slot.lines] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--keep", "best", "--score", "stars"], "none of the 4 rows has a number in column 'stars'"),
+        (["--keep", "preferred", "--prefer", "gld"], "none of the 4 rows has the source gld"),
+    ],
+)
+def test_a_preference_for_what_no_row_has_is_an_error(tmp_path, flags, message):
+    """A mistyped column would otherwise be the same as `first`, in silence; a good one still works afterwards."""
+    data = write(tmp_path / "data.jsonl", ROWS)
+    given = "clean", data, "--recipe", recipe(tmp_path, {"kind": "rouge"}), "--into", tmp_path / "out"
+    result = cli(*given, *flags)
+
+    assert (result.exit_code, message in result.stderr) == (1, True), result.output
+    assert not (tmp_path / "out/kept.jsonl").exists()
+    assert cli(*given).exit_code == 0
+
+
 def alpaca_rows(rows):
     return rows_of(enumerate(rows, 1), Alpaca(), "test", [])
 
