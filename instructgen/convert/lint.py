@@ -2,8 +2,8 @@
 
     templates/sentiment.yaml: template 'thumbs': choices_flag: choices_shown is false, but the input shows every choice
 
-Packs of ours are rendered on made-up rows whose fields cannot be mistaken for one another; promptsource files on rows
-of their dataset.
+Packs of ours are rendered on made-up rows whose fields cannot be mistaken for one another, and on rows that are given;
+promptsource files on rows of their dataset.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 
 from instructgen.convert import superni
 from instructgen.convert.bank import Compiled, Pack, environment, load_pack
+from instructgen.convert.choosing import choose
 from instructgen.convert.jinja import Unrenderable
 from instructgen.convert.layouts import NLI, NO_YES, PARAPHRASE, SENTIMENT
 from instructgen.convert.options import NO_OPTIONS, recover
 from instructgen.convert.promptsource import LABEL_COLUMNS, PromptTemplate, is_prompts, load_prompts, unlabelled
 from instructgen.convert.render import Batch, Made, Renderer
+from instructgen.convert.sources import Chunk
 from instructgen.errors import TemplateError
 
 _MADE_UP = re.compile(r"[A-Z_]+\d")
@@ -98,7 +100,7 @@ def lint(path: Path, rows: Sequence[Mapping[str, Any]] = ()) -> list[Finding]:
         pack = load_pack(path)
     except TemplateError as error:
         return [Finding(str(path), "syntax", str(error).removeprefix(f"{path}: "))]
-    return lint_pack(pack)
+    return lint_pack(pack) + (_lint_on_rows(pack, rows) if rows else [])
 
 
 # Packs of ours
@@ -125,6 +127,31 @@ def lint_pack(pack: Pack) -> list[Finding]:
             continue
         found += _lint_compiled(compiled, where)
     return found
+
+
+def _lint_on_rows(pack: Pack, rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return what a pack cannot say of real rows: nothing printed, a label lost, choices that miss a class."""
+    mapping = choose(pack, list(dict.fromkeys(column for row in rows for column in row)), rows)
+    _, batch, _ = mapping.take_all(Chunk(range(1, len(rows) + 1), [dict(row) for row in rows]))
+    found = dict[str, Finding]()
+    for template in pack.templates:
+        where = pack.where(template)
+        try:
+            renderer = Renderer(Compiled(pack, template, environment()), mapping.labels, by_row=True)
+            part = batch.take([at for at, fit in enumerate(renderer.fits(batch)) if fit])
+            made = renderer.render(part, NO_OPTIONS, Random(0))
+        except TemplateError as error:
+            kind = "gold_not_in_choices" if "choices for" in str(error) else "syntax"
+            detail = str(error).removeprefix(where).removeprefix(", ")
+            found.setdefault(f"{where}{kind}", Finding(where, kind, f"on the rows given: {detail}"))
+            continue
+        for one in made:
+            if isinstance(one, Unrenderable):
+                kind = "empty" if one.reason.startswith("empty") else "unrecoverable"
+                found.setdefault(
+                    f"{where}{kind}", Finding(where, kind, f"on the rows given: {one.reason}: {one.detail}")
+                )
+    return list(found.values())
 
 
 def _lint_compiled(compiled: Compiled, where: str) -> Iterator[Finding]:

@@ -135,3 +135,15 @@ def test_lint_finds_duplicates_and_empty_renders():
 
     assert twins == {"duplicate"}
     assert {finding.kind for finding in lint_pack(pack_of(open_task, "sum.yaml"))} == {"empty"}
+
+
+def test_lint_renders_the_rows_that_are_given(tmp_path):
+    """What no made-up row shows: real texts that leave an input empty."""
+    pack = tmp_path / "odd.yaml"
+    pack.write_text(
+        "version: 1\ntask: odd\nfields: {text: {kind: text}}\ntemplates:\n"
+        "  - {name: some, input: \"{% if text != 'b' %}{{ text }}{% endif %}\", target: said}\n"
+    )
+    assert lint(pack) == []
+    found = lint(pack, [{"text": "a"}, {"text": "b"}])
+    assert [(one.kind, "on the rows given" in one.detail) for one in found] == [("empty", True)]
