@@ -64,7 +64,7 @@ def main(command: list[str]) -> None:
 def convert_and_clean(work: Path, run) -> None:
     """Make reviews as CSV, some with an unknown label or damaged, put them into words, filter them."""
     lines = [f'"Film number {n} was {("dull", "bright")[n % 2]} and long.",{n % 2}' for n in range(REVIEWS)]
-    lines += [f'"Film number {n} has no label.",7' for n in range(UNLABELLED)]
+    lines += [f'"Film number {n} has no label.",n/a' for n in range(UNLABELLED)]
     lines += [f'"Film number {n} was d\ufffdll.",0' for n in range(DAMAGED)]
     (work / "reviews.csv").write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
     run("convert", work / "reviews.csv", "--task", "sentiment", "--map", "text=text,label=label", "--labels",
