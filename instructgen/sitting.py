@@ -89,7 +89,10 @@ def generate(
             stack.callback(store.close)
             stores.append(store)
         lent = tools(unsafe_code=unsafe_code)
-        screening = Screening([option.prepare(lent) for option in recipe.filters])
+        ready = [option.prepare(lent) for option in recipe.filters]
+        for notice in (notice for option in ready for notice in option.notices()):
+            log.warning("%s", notice)
+        screening = Screening(ready)
         if not is_run(path):  # whatever is wrong is said before the folder is cleared
             budget(recipe, online=True)
             if not offline:

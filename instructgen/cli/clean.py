@@ -105,8 +105,12 @@ def cleaned(
     if into.resolve() in (given.path.resolve(), *given.path.resolve().parents):
         raise ExportError(f"{into} is or holds the input itself; choose another --into")
     lent = tools(unsafe_code=unsafe_code)
-    screen = Screen([check.prepare(lent) for check in filters], judge)
+    ready = [check.prepare(lent) for check in filters]
+    screen = Screen(ready, judge)
     about = {"input": source, "format": given.format.name} | about
+    if notices := [notice for check in ready for notice in check.notices()]:
+        about["notices"] = notices
+        say("\n".join(notices))
     about["filters"] = [{"kind": f.kind} | f.model_dump(mode="json", exclude_defaults=True) for f in filters]
     if known:
         about["known"] = {path: screen.remember(_known([path], into)) for path in known}

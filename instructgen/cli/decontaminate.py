@@ -77,6 +77,8 @@ def _save(check: object, path: Path, *, item_names: bool) -> None:
         raise ExportError(f"{path}: --save makes one index of benchmark files; leave saved indexes out of --against")
     with whole_file(path) as file:
         file.write(ready.indexes[0].dump(item_names=item_names))
+    for notice in ready.notices():
+        say(notice)
     counts = ", ".join(f"{name} {count:,}" for name, count in ready.indexes[0].benchmarks.items())
     say(f"{path}: hashed runs of {len(ready.indexes[0]):,} different texts ({counts})")
     say(f"In clear it holds these names and the rows' numbers{' and field names' if item_names else ''}, no text")

@@ -75,6 +75,10 @@ class Filter(BaseModel):
         """Return this filter ready to work: own empty memory, data loaded through `tools`."""
         return self.model_copy(deep=True)
 
+    def notices(self) -> list[str]:
+        """Return what a person should know of this filter once it is ready, such as what it cannot look for."""
+        return []
+
     def looks_at(self) -> frozenset[str]:
         """Return the fields that this filter, with its options, looks at."""
         return self.reads

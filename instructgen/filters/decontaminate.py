@@ -48,19 +48,28 @@ class Decontaminate(Filter):
     )
 
     _indexes: tuple[ContaminationIndex, ...] = PrivateAttr(default=())
+    _notices: tuple[str, ...] = PrivateAttr(default=())
 
     def prepare(self, tools: Tools) -> Self:
         """Return this filter with its benchmarks loaded. Raises: DataError for a file without usable texts."""
         ready = self.model_copy()
         built = self.new_index()
-        saved = []
+        saved, notices = [], []
         for path in self.against:
             if path.endswith(SAVED):
                 saved.append(self._as_asked(path, _load(path, tools)))
-            else:
-                _add_file(built, path, tools)
+            elif unseen := _add_file(built, path, tools):
+                notices.append(
+                    f"{path}: {unseen:,} rows hold no text of {self.least} words or more and are not looked for; "
+                    "a lower `least` does, and finds more by chance"
+                )
         ready._indexes = (*([built] if len(built) else []), *saved)
+        ready._notices = tuple(notices)
         return ready
+
+    def notices(self) -> list[str]:
+        """Return a line per benchmark file with rows too short to be looked for."""
+        return list(self._notices)
 
     def new_index(self) -> ContaminationIndex:
         """Return an empty index with these options."""
@@ -135,18 +144,20 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _texts(f"{name}.{number}", part)
 
 
-def _add_file(index: ContaminationIndex, path: str, tools: Tools) -> None:
+def _add_file(index: ContaminationIndex, path: str, tools: Tools) -> int:
+    """Take a benchmark file in; return how many of its rows have no text that is long enough to be looked for."""
     if tools.read_rows is None:
         raise DataError(f"{path}: nothing here can read benchmark files")
-    benchmark, rows, taken = path.rstrip("/").rpartition("/")[2].split(".")[0], 0, 0
+    benchmark, rows, seen = path.rstrip("/").rpartition("/")[2].split(".")[0], 0, 0
     for rows, row in enumerate(tools.read_rows(path), 1):
-        for name, text in texts_of(row):
-            taken += index.add(benchmark, f"{rows}.{name}", text)
-    if not taken:
+        taken = [index.add(benchmark, f"{rows}.{name}", text) for name, text in texts_of(row)]
+        seen += any(taken)
+    if not seen:
         raise DataError(
             f"{path}: no text of at least {index.least} words in its {rows} rows: is it the benchmark? "
             "Expected JSONL, JSON, Parquet, CSV or an HF folder with questions in it"
         )
+    return rows - seen
 
 
 def _load(path: str, tools: Tools) -> ContaminationIndex:

@@ -32,6 +32,16 @@ def test_the_evidence_names_benchmark_item_span_and_score(bench):
     }  # fmt: skip
 
 
+def test_rows_too_short_to_be_looked_for_are_told(bench):
+    """Nobody takes a benchmark of short questions for checked."""
+    with bench.open("a", encoding="utf-8") as file:
+        file.write('{"q": "Who won?"}\n{"q": "How far?", "a": "Two miles."}\n')
+
+    (notice,) = Decontaminate(against=(str(bench),)).prepare(tools()).notices()
+    assert "2 rows hold no text of 6 words" in notice
+    assert Decontaminate(against=(str(bench),), least=2).prepare(tools()).notices() == []
+
+
 def test_every_turn_and_every_text_is_looked_at(bench):
     """A benchmark text in a later turn or in a list counts as well."""
     ready = Decontaminate(against=(str(bench),)).prepare(tools())
