@@ -128,6 +128,9 @@ def _folder(path: Path, said: Callable[[str], None]) -> Path:
         return path
     chosen, missing = next(iter(configs.items()))
     said(f"{path}: an exported dataset with configs {', '.join(sorted(configs))}; reading {chosen}")
+    splits = sorted({file.name.rpartition("-00000-of-")[0] for file in (path / chosen).glob("*-00000-of-*.parquet")})
+    if len(splits) > 1:
+        said(f"{path}: its splits {', '.join(splits)} are read as one; `export --splits` makes new ones")
     if missing:
         said(f"{path}: {chosen} lacks {missing:,} of its samples, which that shape cannot hold; they are not read")
     return path / chosen

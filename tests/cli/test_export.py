@@ -111,6 +111,18 @@ def test_an_export_is_an_input_again(rows, tmp_path):
     assert one == two
 
 
+def test_splits_of_the_input_become_one_and_that_is_said(tmp_path):
+    """Test rows never return to train in silence."""
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps({"instruction": f"Say {n}.", "output": str(n)}) + "\n" for n in range(40)))
+    run("export", path, "--format", "alpaca", "--splits", "test=0.5", "--into", tmp_path / "one")
+
+    assert (
+        "its splits test, train are read as one"
+        in run("export", tmp_path / "one", "--format", "alpaca", "--into", tmp_path / "two").stderr
+    )
+
+
 def test_the_input_is_never_overwritten(rows, tmp_path):
     """--overwrite on a folder that holds the input would destroy it."""
     done = run("export", rows, "--into", tmp_path, "--overwrite", code=1)
