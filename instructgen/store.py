@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,9 @@ from instructgen.records import Completion, Request
 
 MOST_ROWS = 199
 """Rows of one statement: with 5 values each below the 999 variables that every build of SQLite allows."""
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may hold the interpreter while the writer wants it. Python's own 5 ms, several times a
+commit, are a good part of what a request takes. It holds for the process while a store is written to."""
 _SELECT = "select hash, request, completion, origin, by_batch from completions"
 _INSERT, _PLACES = "insert or ignore into completions values ", "(?, ?, ?, ?, ?)"
 _SCHEMA = """
@@ -66,6 +70,7 @@ class Store:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         self._writer: threading.Thread | None = None
+        self._switch_before = sys.getswitchinterval()
 
     def _connect(self) -> sqlite3.Connection:
         if self._read_only:
@@ -125,6 +130,7 @@ class Store:
 
     def _started(self) -> threading.Thread:
         writer = threading.Thread(target=self._write_all, name="completions", daemon=True)
+        sys.setswitchinterval(min(self._switch_before, SWITCH_SECONDS))
         try:
             writer.start()
         except RuntimeError as error:
@@ -195,6 +201,7 @@ class Store:
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join()
+            sys.setswitchinterval(self._switch_before)
         if not self._read_only:
             with suppress(sqlite3.Error):  # somebody reads it at this moment: then the log stays beside it
                 self._reader.execute("pragma busy_timeout=0")
