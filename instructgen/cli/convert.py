@@ -256,6 +256,11 @@ def _write(outcomes: Any, into: Path, about: dict[str, Any], *, overwrite: bool,
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.rejected.most_common())
     say(f"{into}: {counts.accepted:,} samples in samples.jsonl; {counts.rejected.total():,} rejected"
         f"{f' ({reasons})' if reasons else ''}; {counts.seconds:.1f} s")  # fmt: skip
+    if not counts.accepted:
+        from instructgen.errors import DataError
+
+        raise DataError(f"{into}: no sample was made. decisions.jsonl there has each row's reason and evidence; "
+                        "see whether task, --map and --labels fit the data")  # fmt: skip
 
 
 def _progress() -> Any:
@@ -278,6 +283,8 @@ def _mixture(recipe: Path, root: Path | None, total: int | None, into: Path, *, 
     for shown in plan.shown():
         say(shown)
     _write(plan.run(), into, plan.about(), overwrite=overwrite, as_json=as_json)
+    for short in plan.fell_short():
+        say(short)
 
 
 def _existing(

@@ -216,6 +216,9 @@ class Plan:
     recipe: MixtureRecipe
     leaves: list[Leaf]
     drawn: dict[str, int] = field(default_factory=dict)
+    """Part -> samples made of it so far."""
+    used_up: list[str] = field(default_factory=list)
+    """Parts that had no more rows while samples were still wanted."""
 
     def shown(self) -> list[str]:
         """Return lines for people: each part with its share, its rows and its mapping."""
@@ -225,10 +228,20 @@ class Plan:
             lines += leaf.conversion.mapping.shown()
         return lines
 
+    def fell_short(self) -> list[str]:
+        """Return a line for each part that was used up before its share was reached; once `run` is through."""
+        made = sum(self.drawn.values())
+        return [
+            f"{leaf.name}: used up after {self.drawn.get(leaf.name, 0):,} samples, "
+            f"{self.drawn.get(leaf.name, 0) / made:.4f} of all where {leaf.share:.4f} was its share"
+            for leaf in self.leaves
+            if made and leaf.name in self.used_up and self.drawn.get(leaf.name, 0) < round(leaf.share * made)
+        ]
+
     def about(self) -> dict[str, Any]:
-        """Return what `summary.json` says of the mixture."""
+        """Return what `summary.json` says of the mixture; what was made of each part is filled in by `run`."""
         recipe = self.recipe.model_dump(mode="json", exclude={"folder", "root"}, exclude_defaults=True)
-        return {"recipe": recipe, "shares": {leaf.name: leaf.share for leaf in self.leaves}}
+        return {"recipe": recipe, "shares": {leaf.name: leaf.share for leaf in self.leaves}, "made": self.drawn}
 
     def run(self) -> Iterator[Outcome]:
         """Yield the mixed stream, shuffled. Rejected rows take no share; they are passed on where they occur."""
@@ -252,6 +265,7 @@ class Plan:
                 _, made = _next_accepted(streams[at])
             if made is None:
                 left.remove(at)
+                self.used_up.append(self.leaves[at].name)
                 if mixture.when_empty == "stop":
                     return
                 continue

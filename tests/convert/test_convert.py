@@ -55,6 +55,16 @@ def test_a_line_is_the_sample_it_stands_for(tmp_path):
         assert sample.id == sample.content_id()
 
 
+def test_a_conversion_without_a_sample_is_no_success(tmp_path):
+    """A script that goes on with an empty dataset would find out much later; the reasons are on disk."""
+    path = jsonl(tmp_path, [{"text": "", "label": n % 2} for n in range(10)])
+    done = CliRunner().invoke(app, ["convert", str(path), "--task", "sentiment", "--into", str(tmp_path / "out")])
+
+    assert done.exit_code == 1
+    assert "no sample was made" in done.output
+    assert json.loads((tmp_path / "out/summary.json").read_bytes())["parsed"] == 10
+
+
 def test_equal_seeds_give_equal_bytes(tmp_path):
     """Everything drawn depends on the seed alone."""
     path = jsonl(tmp_path, REVIEWS)

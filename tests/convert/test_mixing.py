@@ -111,6 +111,18 @@ def test_what_happens_when_a_part_is_used_up(tmp_path, when, count):
         assert len(made) == count
 
 
+def test_a_part_that_falls_short_is_told(tmp_path):
+    """The shares that were asked for are not taken for those that were made."""
+    parts = [{**dataset(tmp_path, "a", 200), "weight": 1}, {**dataset(tmp_path, "b", 50), "weight": 1}]
+    plan = recipe(tmp_path, parts, total=200).plan()
+    about = plan.about()
+    made = list(plan.run())
+
+    assert len(made) == 200
+    assert about["made"] == {"a": 150, "b": 50}
+    assert plan.fell_short() == ["b: used up after 50 samples, 0.2500 of all where 0.5000 was its share"]
+
+
 def test_rejections_of_parts_are_passed_on(tmp_path):
     """Nothing disappears in a mixture: bad rows are told beside the samples."""
     part = dataset(tmp_path, "a", 20)
