@@ -226,7 +226,7 @@ def _filter_said(options: Mapping[str, Any]) -> str:
 
     Example: _filter_said({"kind": "rouge", "threshold": 0.7}) -> "rouge: threshold 0.7"
     """
-    named = {name: value for name, value in options.items() if name != "kind" and value not in (None, "", [])}
+    named = {name: value for name, value in options.items() if name != "kind" and value not in (None, "", [], {})}
     more = "; ".join(f"{name} {_option_said(value)}" for name, value in named.items())
     return f"{options.get('kind')}: {more}" if more else str(options.get("kind"))
 
@@ -234,6 +234,8 @@ def _filter_said(options: Mapping[str, Any]) -> str:
 def _option_said(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={said}" for name, said in value.items())
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 

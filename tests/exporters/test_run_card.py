@@ -11,6 +11,7 @@ from instructgen.cli import app
 from instructgen.exporters.card import split_card
 from instructgen.exporters.checks import PER_TURN
 from instructgen.exporters.verbs import VERBS
+from instructgen.report import _filter_said
 from tests.exporters.test_card import table
 
 
@@ -23,6 +24,13 @@ def quantiles(numbers):
 
 def ranked(counter):
     return {name: [f"{count:,}"] for name, count in counter.items()}
+
+
+def test_filters_are_named_with_what_was_set():
+    """What is empty says nothing, and nobody reads Python's braces."""
+    said = _filter_said({"kind": "harm", "rate": {"harm_words": "drop"}, "words": [], "more": {}, "fields": ["a", "b"]})
+
+    assert said == "harm: rate harm_words=drop; fields a, b"
 
 
 def test_every_number_of_a_runs_card(tmp_path):
