@@ -256,6 +256,8 @@ def _write(outcomes: Any, into: Path, about: dict[str, Any], *, overwrite: bool,
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.rejected.most_common())
     say(f"{into}: {counts.accepted:,} samples in samples.jsonl; {counts.rejected.total():,} rejected"
         f"{f' ({reasons})' if reasons else ''}; {counts.seconds:.1f} s")  # fmt: skip
+    if counts.unanswered:
+        say(f"of {counts.unanswered:,} samples the last question, which nobody answered, was cut")
     if not counts.accepted:
         from instructgen.errors import DataError
 

@@ -32,7 +32,8 @@ class Paths(BaseModel):
 def conversations(samples: Iterable[Sample], options: Paths | None = None) -> Iterator[Sample | Rejection]:
     """Yield the conversations of paths that stand side by side. Paths that become equal are given once.
 
-    An unanswered user turn at the end is cut, the path before it stays; so no answer is lost.
+    Unanswered turns at the end are cut and noted (`provenance.notes.unanswered`: how many); the path before them stays,
+    so no answer is lost.
     """
     options = options or Paths()
     seen: set[str] = set()
@@ -43,6 +44,8 @@ def conversations(samples: Iterable[Sample], options: Paths | None = None) -> It
             continue
         for end in ends:
             made = _until(sample, end)
+            if end == ends[-1] and end < len(sample.turns):
+                made = made.with_provenance(notes={**made.provenance.notes, "unanswered": len(sample.turns) - end})
             if made.id in seen:
                 continue
             seen.add(made.id)

@@ -38,6 +38,8 @@ class Counts:
     sources: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     """Accepted samples whose content came before; their ids carry -2, -3, ..."""
+    unanswered: int = 0
+    """Accepted samples of whose end an unanswered question was cut."""
     seconds: float = 0.0
 
     @property
@@ -48,6 +50,7 @@ class Counts:
     def as_json(self) -> dict[str, Any]:
         """Return the counts without time, so that the same conversion writes the same bytes."""
         return {"parsed": self.parsed, "accepted": self.accepted, "repeats": self.repeats,
+                "unanswered": self.unanswered,
                 "rejected": dict(sorted(self.rejected.items())), "sources": dict(sorted(self.sources.items())),
                 "templates": dict(sorted(self.templates.items()))}  # fmt: skip
 
@@ -131,6 +134,7 @@ def _write_slot(outcomes: Iterable[Outcome], file: IO[bytes], log: DecisionLog, 
         provenance = made.get("provenance", {})
         counts.templates[provenance.get("template", "")] += 1
         counts.sources[provenance.get("source", "")] += 1
+        counts.unanswered += "unanswered" in provenance.get("notes", ())
     counts.accepted += accepted
     file.write(b"".join(texts))
     log.append(lines, {"parsed": len(lines), "accepted": accepted})

@@ -217,6 +217,18 @@ def test_an_unanswered_question_does_not_lose_its_path():
     assert rejected == []
 
 
+def test_a_cut_question_is_noted_and_counted(tmp_path):
+    """What a sample lacks of its source row is said, in the sample, the summary and on the screen."""
+    path = tmp_path / "chats.jsonl"
+    path.write_text('{"id": "0", "data": ["q1", "a1", "q2"]}\n{"id": "1", "data": ["q3", "a3"]}\n')
+    done = CliRunner().invoke(app, ["convert", str(path), "--from", "ultrachat", "--into", str(tmp_path / "out")])
+    rows = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").open()]
+
+    assert "of 1 samples the last question" in done.output
+    assert [row["provenance"].get("notes") for row in rows] == [{"unanswered": 1}, None]
+    assert json.loads((tmp_path / "out/summary.json").read_bytes())["unanswered"] == 1
+
+
 def test_every_answer_can_end_a_conversation():
     """With `all`, inner answers are samples too."""
     assert sorted(paths(ends="all")[0]) == [["Q", "best"], ["Q", "best", "more?", "deeper"], ["Q", "worse"]]
