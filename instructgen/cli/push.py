@@ -30,14 +30,15 @@ def push(
     endpoint: Endpoint = "",
 ) -> None:
     """Publish an exported folder: data, card and manifest in one commit."""
-    go_on = f"instructgen push {folder} {name}"
-    with shown_errors(go_on):
+    with shown_errors():
         from instructgen.exporters import hub
 
         access = hub.Access(token=token, endpoint=endpoint)
         if dry_run:
-            planned = hub.plan(folder, name, access, revision=revision)
+            planned = hub.plan(folder, name, access, revision=revision, tag=tag)
             _tell(planned)
+            if tag:
+                say(f"{name}: the tag {tag} " + ("is there, on this version" if planned.tagged else "would be set"))
             if not planned.creates:
                 _tell_rows(folder, name, access, planned.parent)
             return
@@ -46,7 +47,7 @@ def push(
         )
         _tell(done.plan)
         if tag:
-            say(f"tagged {tag}")
+            say(f"{name}: the tag {tag} " + ("is there already, on this version" if done.plan.tagged else "is set"))
         typer.echo(done.url)
 
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,43 +21,24 @@ import instructgen.files as files
 from instructgen.errors import ExportError, HubError
 from instructgen.exporters import card
 from instructgen.exporters.folder import MANIFEST, read_manifest
+from instructgen.exporters.hub_access import Access, explained
 from instructgen.exporters.vocabulary import problems
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-T = TypeVar("T")
+__all__ = ["Access", "Plan", "Pushed", "plan", "pull", "push"]
+
 README = "README.md"
 PULLED = ".pulled.json"
 """In a pulled folder: which files came from where."""
 ARRIVING = ".pulling"
 """In it while a pull is under way: what has arrived so far."""
-RETRIED = frozenset({409, 412, 429, 500, 502, 503, 504})
-"""Answers after which a commit is tried again: another writer was faster, or the Hub is busy."""
-ATTEMPTS = 6
-FIRST_PAUSE = 1.0
-"""Seconds before the second attempt; doubled each time."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-_TAG = re.compile(r"(?!.*(\.\.|\.lock$|\.$))\w[\w.-]*")
-"""What git takes for a tag, and a little less."""
+_TAG = re.compile(r"(?!.*(\.\.|\.lock$|\.$)|HEAD$)\w[\w.-]*")
+"""What git takes for a tag or a part of a branch's name, and a little less."""
 _DATA = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 """Paths that an export writes beside card and manifest."""
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach the Hub; what is left empty, the environment says (HF_TOKEN, HF_ENDPOINT)."""
-
-    token: str = ""
-    endpoint: str = ""
-    pause: Callable[[float], None] = field(default=time.sleep)
-    """Waits between attempts."""
-
-    def api(self) -> HfApi:
-        """Return the client."""
-        from huggingface_hub import HfApi
-
-        return HfApi(endpoint=self.endpoint or None, token=self.token or None, library_name="instructgen")
 
 
 class Plan(BaseModel):
@@ -79,6 +58,10 @@ class Plan(BaseModel):
     unchanged: tuple[str, ...]
     bytes: int
     """Size of the files to send."""
+    tag: str = ""
+    """Name that the version gets."""
+    tagged: bool = False
+    """True when it has it already."""
 
     @property
     def is_empty(self) -> bool:
@@ -110,33 +93,22 @@ def push(
     message: str = "",
 ) -> Pushed:
     """Publish a finished export. Raises: HubError that says what the Hub refused and what to do; DataError."""
-    manifest = _checked(folder, repo)
-    if tag and not _TAG.fullmatch(tag):
-        raise HubError(f"tag: {tag!r} is no name for a version; expected letters, digits, '-', '_', '.', e.g. v1.0")
-    api = access.api()
-    for attempt in range(ATTEMPTS):
-        try:
-            with _explained(repo, api.endpoint):
-                made = _commit(api, folder, manifest, repo, private, revision, create_pr, message)
-            break
-        except _Again as again:
-            if attempt == ATTEMPTS - 1:
-                raise HubError(
-                    f"{repo}: the Hub still says {again} after {ATTEMPTS} attempts; push again later"
-                ) from again
-            access.pause(FIRST_PAUSE * 2**attempt)
-    if tag:
-        with _explained(repo, api.endpoint, tag=tag):
-            api.create_tag(repo, tag=tag, revision=made.commit, repo_type="dataset")
+    errand = _Errand(access.api(), folder, repo, _checked(folder, repo), revision, tag)
+    if tag and create_pr:
+        raise HubError(
+            f"tag: a pull request is no version yet; push without a tag, and again with {tag!r} when it is merged"
+        )
+    endpoint = errand.api.endpoint
+    made = access.patiently(lambda: _commit(errand, private, create_pr, message), repo, endpoint)
+    if tag and not made.plan.tagged:
+        access.patiently(lambda: _name(errand, made.commit), repo, endpoint)
     return made
 
 
-def plan(folder: Path, repo: str, access: Access = Access(), *, revision: str = "main") -> Plan:
+def plan(folder: Path, repo: str, access: Access = Access(), *, revision: str = "main", tag: str = "") -> Plan:
     """Return what `push` would change, changing nothing. Raises: HubError, DataError."""
-    manifest = _checked(folder, repo)
-    api = access.api()
-    with _explained(repo, api.endpoint):
-        return _planned(api, folder, manifest, repo, revision)[0]
+    errand = _Errand(access.api(), folder, repo, _checked(folder, repo), revision, tag)
+    return access.patiently(lambda: _planned(errand)[0], repo, errand.api.endpoint)
 
 
 def pull(repo: str, into: Path, access: Access = Access(), *, revision: str = "main", overwrite: bool = False) -> Path:
@@ -147,7 +119,7 @@ def pull(repo: str, into: Path, access: Access = Access(), *, revision: str = "m
     arriving = into / ARRIVING
     files.claim(into, ARRIVING if arriving.is_dir() else PULLED, overwrite=overwrite)
     api = access.api()
-    with _explained(repo, api.endpoint):
+    with explained(repo, api.endpoint):
         commit = api.repo_info(repo, repo_type="dataset", revision=revision).sha or revision
         names = set(_remote(api, repo, commit))
         api.snapshot_download(repo, repo_type="dataset", revision=commit, local_dir=arriving)
@@ -203,20 +175,43 @@ def _checked(folder: Path, repo: str) -> dict[str, Any]:
     return manifest
 
 
-def _commit(
-    api: HfApi,
-    folder: Path,
-    manifest: dict[str, Any],
-    repo: str,
-    private: bool,
-    revision: str,
-    create_pr: bool,
-    message: str,
-) -> Pushed:
+@dataclass(frozen=True)
+class _Errand:
+    """What is to be published, and where."""
+
+    api: HfApi
+    folder: Path
+    repo: str
+    manifest: Mapping[str, Any]
+    revision: str
+    tag: str
+
+    def __post_init__(self) -> None:
+        """Raise HubError for a tag or a branch that git would refuse."""
+        if self.tag and not _TAG.fullmatch(self.tag):
+            raise HubError(
+                f"tag: {self.tag!r} is no name for a version; expected letters, digits, '-', '_', '.', e.g. v1.0"
+            )
+        if not all(map(_TAG.fullmatch, self.revision.split("/"))):
+            raise HubError(
+                f"revision: {self.revision!r} is no name of a branch; expected letters, digits, '-', '_', '.', '/'"
+            )
+        if self.tag == self.revision:
+            raise HubError(f"tag: {self.tag!r} is the branch's name; a version needs one of its own, e.g. v1.0")
+
+    def names(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return tag -> commit, and branch -> commit, of the repository."""
+        refs = self.api.list_repo_refs(self.repo, repo_type="dataset")
+        tags, branches = ({one.name: one.target_commit for one in some} for some in (refs.tags, refs.branches))
+        return tags, branches
+
+
+def _commit(errand: _Errand, private: bool, create_pr: bool, message: str) -> Pushed:
     """Make the repository if there is none, and one commit if there is a difference."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    planned, contents = _planned(api, folder, manifest, repo, revision)
+    api, repo, revision = errand.api, errand.repo, errand.revision
+    planned, contents = _planned(errand)
     if planned.creates:
         api.create_repo(repo, repo_type="dataset", private=private)
         planned = planned.model_copy(update={"parent": api.repo_info(repo, repo_type="dataset").sha or ""})
@@ -231,7 +226,7 @@ def _commit(
     done = api.create_commit(
         repo,
         [*operations, *gone],
-        commit_message=message or f"Publish {manifest['samples']:,} samples",
+        commit_message=message or f"Publish {errand.manifest['samples']:,} samples",
         repo_type="dataset",
         revision=revision,
         create_pr=create_pr,
@@ -240,13 +235,24 @@ def _commit(
     return Pushed(plan=planned, commit=done.oid, url=done.pr_url or done.commit_url)
 
 
-def _planned(
-    api: HfApi, folder: Path, manifest: dict[str, Any], repo: str, revision: str
-) -> tuple[Plan, dict[str, Path | bytes]]:
+def _name(errand: _Errand, commit: str) -> None:
+    """Give a commit its tag, which it has if the answer to an earlier attempt was lost."""
+    there = errand.names()[0].get(errand.tag)
+    if there is None:
+        errand.api.create_tag(errand.repo, tag=errand.tag, revision=commit, repo_type="dataset")
+    elif there != commit:
+        raise HubError(
+            f"{errand.repo}: the data is there, as commit {commit[:12]}, but somebody gave its tag {errand.tag!r} to "
+            f"{there[:12]} meanwhile; push again with another --tag"
+        )
+
+
+def _planned(errand: _Errand) -> tuple[Plan, dict[str, Path | bytes]]:
     """Return the plan, and name -> file or bytes of all that the repository shall hold."""
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    contents: dict[str, Path | bytes] = {name: folder / name for name in manifest["files"]}
+    api, folder, repo, revision = errand.api, errand.folder, errand.repo, errand.revision
+    contents: dict[str, Path | bytes] = {name: folder / name for name in errand.manifest["files"]}
     contents[MANIFEST] = folder / MANIFEST
     known = True
     try:
@@ -269,8 +275,28 @@ def _planned(
         delete=tuple(gone),
         unchanged=tuple(sorted(set(contents) - set(add))),
         bytes=sum(_size(contents[name]) for name in add),
+        tag=errand.tag,
     )
+    if parent and (errand.tag or revision != "main"):
+        made = made.model_copy(update={"tagged": _has_tag(errand, made)})
     return made, contents
+
+
+def _has_tag(errand: _Errand, planned: Plan) -> bool:
+    """Tell whether the version has its tag already. Raises: HubError when tag or branch name something else there."""
+    (tags, branches), tag, revision = errand.names(), errand.tag, errand.revision
+    if not (planned.branches or revision in branches or revision.startswith("refs/")):
+        kind = "tag" if revision in tags else "commit"
+        raise HubError(f"{errand.repo}: {revision!r} is a {kind} there, not a branch; name a branch to push to")
+    if tag in branches:
+        raise HubError(f"{errand.repo}: {tag!r} is a branch there; choose another --tag")
+    if tag not in tags or (planned.is_empty and tags[tag] == planned.parent):
+        return tag in tags
+    raise HubError(
+        f"{errand.repo}: the tag {tag!r} exists already and names commit {tags[tag][:12]}, not what is to be pushed; "
+        f"nothing was sent. Choose another --tag, or delete it there: "
+        f"hf repos tag delete {errand.repo} {tag} --type dataset"
+    )
 
 
 def _remote(api: HfApi, repo: str, revision: str) -> dict[str, str]:
@@ -330,58 +356,3 @@ def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             yield piece
-
-
-class _Again(HubError):  # noqa: N818 - where nothing tries again, its message is for the user
-    """The Hub's answer is one that passes."""
-
-
-@contextmanager
-def _explained(repo: str, endpoint: str, tag: str = "") -> Iterator[None]:
-    """Turn the client's errors into one message each, or into `_Again`."""
-    import httpx2
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        yield
-    except RevisionNotFoundError as error:
-        raise HubError(f"{repo}: no such revision there; name a branch or tag that exists") from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        said = error.server_message or str(error).splitlines()[0]
-        if tag and status == 409:
-            raise HubError(f"{repo}: the tag {tag!r} exists already; choose another, or delete it there") from error
-        if status in RETRIED and "already created" not in said:
-            raise _Again(f"{status} ({said})") from error
-        if isinstance(error, RepositoryNotFoundError) and status == 404:
-            raise HubError(
-                f"{repo}: no such dataset at {endpoint}, or not yours to see; check the name and the token"
-            ) from error
-        raise HubError(f"{repo}: {_reason(status, said, endpoint)}") from error
-    except ValueError as error:
-        if "YAML" in str(error) or "metadata" in str(error):
-            raise HubError(f"{repo}: the Hub refuses the card: {' '.join(str(error).split())}") from error
-        raise
-    except (
-        httpx2.HTTPError,
-        LocalEntryNotFoundError,
-        ConnectionError,
-        RuntimeError,
-    ) as error:  # hf_xet reports its own as RuntimeError
-        raise _Again(f"no answer from {endpoint}: {error or type(error).__name__}") from error
-
-
-def _reason(status: int, said: str, endpoint: str) -> str:
-    hints = {
-        401: f"{endpoint} does not know us (401: {said}); give a token with --token or HF_TOKEN",
-        403: f"the token may not write there (403: {said}); use one with write access to this name",
-        404: f"not found at {endpoint} (404: {said})",
-        409: f"the name is taken (409: {said}); choose another name",
-        413: f"a file is too large (413: {said}); export with a smaller Options.shard_bytes",
-    }
-    return hints.get(status, f"the Hub refused it ({status}: {said})")

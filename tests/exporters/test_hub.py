@@ -235,8 +235,6 @@ def test_pull_request_tag_and_private(site, folder):
     assert repo["branches"]["main"] == first.commit
     assert repo["branches"]["refs/pr/1"] == asked.commit
     assert asked.url.endswith("/discussions/1")
-    with pytest.raises(HubError, match="the tag 'v1' exists already"):
-        hub.push(folder, NAME, site.access, tag="v1")
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -447,9 +445,106 @@ def test_no_hub_is_one_message(tmp_path, words):
     assert "no answer from http://127.0.0.1:9" in done.output
 
 
-@pytest.mark.parametrize("tag", ["bad name", "-v1", "v..1", "v1.lock", "v1.", "a~b"])
+@pytest.mark.parametrize("tag", ["bad name", "-v1", "v..1", "v1.lock", "v1.", "a~b", "HEAD", "main"])
 def test_a_tag_that_git_refuses_is_refused_before_anything_is_sent(site, folder, tag):
-    """No commit is made for it."""
-    with pytest.raises(HubError, match="is no name for a version"):
-        hub.push(folder, NAME, site.access, tag=tag)
+    """No commit is made for it, nor planned."""
+    for act in (hub.push, hub.plan):
+        with pytest.raises(HubError, match=r"is no name for a version|is the branch's name"):
+            act(folder, NAME, site.access, tag=tag)
     assert not site.log
+
+
+@pytest.mark.parametrize("branch", ["a b", "-x", "a//b", "next/", "x.lock/y"])
+def test_a_branch_that_git_refuses_is_refused_before_anything_is_sent(site, folder, branch):
+    """No repository is made for it."""
+    with pytest.raises(HubError, match="is no name of a branch"):
+        hub.push(folder, NAME, site.access, revision=branch)
+    assert not site.log
+
+
+def test_a_tag_that_is_taken_is_found_before_anything_is_sent(site, folder):
+    """The message names tag, commit and the next move; the data of the Hub stays as it is."""
+    first = hub.push(folder, NAME, site.access, tag="v1")
+    export(some(30), BOTH, folder, Options(licence="mit"))
+    del site.log[:]
+
+    for act in (hub.push, hub.plan):
+        with pytest.raises(HubError, match=f"tag 'v1' exists already and names commit {first.commit[:12]}.*Choose"):
+            act(folder, NAME, site.access, tag="v1")
+
+    assert {method for method, *_ in site.log} == {"GET", "HEAD"}
+    assert site.store.repos["dataset", NAME]["branches"]["main"] == first.commit
+
+
+def test_the_same_version_with_its_tag_is_no_error(site, folder, tmp_path):
+    """Nothing is to do, and that is said, with exit 0; so it is by --dry-run."""
+    first = hub.push(folder, NAME, site.access, tag="v1")
+    words = ["-m", "instructgen", "push", str(folder), NAME, "--tag", "v1"]
+    told = [child([*words, *more], server=site, home=tmp_path / "h") for more in ([], ["--dry-run"])]
+
+    assert [done.returncode for done in told] == [0, 0], told[0].stderr
+    assert "nothing to change" in told[0].stderr
+    assert "the tag v1 is there already, on this version" in told[0].stderr
+    assert "the tag v1 is there, on this version" in told[1].stderr
+    assert site.store.repos["dataset", NAME]["tags"] == {"v1": first.commit}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["the tag was not set", "its answer was lost"])
+def test_a_push_cut_between_commit_and_tag_is_resumed(site, folder, lost, monkeypatch):
+    """The data is not sent again, and the tag names its commit."""
+    site.faults.append(Fault("POST", "/tag/", cut=True, times=99))
+    with pytest.raises(HubError, match="no answer from"):
+        hub.push(folder, NAME, site.access, tag="v1")
+    site.faults.clear()
+    repo = site.store.repos["dataset", NAME]
+    if lost:
+        repo["tags"]["v1"] = repo["branches"]["main"]
+
+    done = hub.push(folder, NAME, site.access, tag="v1")
+
+    assert repo["tags"] == {"v1": done.commit} == {"v1": repo["branches"]["main"]}
+    assert len(commits(site)) == 1
+
+
+def test_a_tag_taken_meanwhile_is_told_beside_the_commit(site, folder, monkeypatch):
+    """Somebody names another commit while the data is on its way: the message says that the data is there."""
+    real = hub._commit
+
+    def overtaken(*arguments):
+        made = real(*arguments)
+        site.store.repos["dataset", NAME]["tags"]["v1"] = "f" * 40
+        return made
+
+    monkeypatch.setattr(hub, "_commit", overtaken)
+    with pytest.raises(HubError, match=r"the data is there, as commit [0-9a-f]{12}, .* push again with another --tag"):
+        hub.push(folder, NAME, site.access, tag="v1")
+
+
+def test_a_tag_for_a_pull_request_waits_for_the_merge(site, folder):
+    """What is not merged is no version; nothing is sent."""
+    with pytest.raises(HubError, match="a pull request is no version yet"):
+        hub.push(folder, NAME, site.access, tag="v1", create_pr=True)
+    assert not site.log
+
+
+def test_names_of_other_things_are_refused_before_anything_is_sent(site, folder):
+    """A tag or a commit is no branch to push to, a branch no tag; a pull request that is open may be pushed to."""
+    first = hub.push(folder, NAME, site.access, tag="v1")
+    hub.push(folder, NAME, site.access, revision="next")
+    export(some(30), BOTH, folder, Options(licence="mit"))
+    asked = hub.push(folder, NAME, site.access, create_pr=True)
+    export(some(31), BOTH, folder, Options(licence="mit"))
+    del site.log[:]
+
+    for words, problem in (
+        ({"revision": "v1"}, "'v1' is a tag there, not a branch"),
+        ({"revision": first.commit}, "is a commit there, not a branch"),
+        ({"tag": "next"}, "'next' is a branch there"),
+    ):
+        with pytest.raises(HubError, match=problem):
+            hub.push(folder, NAME, site.access, **words)
+    assert {method for method, *_ in site.log} == {"GET", "HEAD"}
+    again = hub.push(folder, NAME, site.access, revision="refs/pr/1")
+    branches = site.store.repos["dataset", NAME]["branches"]
+    assert branches["refs/pr/1"] == again.commit != asked.commit
+    assert branches["main"] == first.commit
