@@ -31,6 +31,9 @@ def export(
     seed: Annotated[int, typer.Option(help="Decides which sample goes to which split.")] = 0,
     language: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. en.")] = None,
     provenance: Annotated[str, typer.Option(help="json (one column), columns, or none.")] = "json",
+    shard_size: Annotated[
+        str, typer.Option("--shard-size", help="Size of a Parquet file after which the next begins, e.g. 500MB.")
+    ] = "300MiB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
     context: Annotated[int | None, typer.Option(help="Count the rows longer than this many tokens.")] = None,
     tokenizer: Annotated[
@@ -61,6 +64,7 @@ def export(
             licence=asked[1] or "unknown",
             languages=tuple(language or ()),
             provenance=provenance,
+            shard_bytes=_bytes(shard_size),
             overwrite=overwrite,
             strict=strict,
             commercial=commercial,
@@ -75,6 +79,16 @@ def export(
         if given.is_run:
             _tell_unfinished(given.path, done.samples)
         typer.echo(done.model_dump_json(indent=2) if as_json else str(into))
+
+
+def _bytes(shard_size: str) -> int:
+    from instructgen.errors import ExportError
+    from instructgen.exporters.options import bytes_in
+
+    try:
+        return bytes_in(shard_size)
+    except ExportError as error:
+        raise ExportError(f"--shard-size {error}") from None
 
 
 def _counting(tokenizer: Path | None) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def push(
 def plan(folder: Path, repo: str, access: Access = Access(), *, revision: str = "main", tag: str = "") -> Plan:
     """Return what `push` would change, changing nothing. Raises: HubError, DataError."""
     errand = _Errand(access.api(), folder, repo, _checked(folder, repo), revision, tag)
-    return access.patiently(lambda: _planned(errand)[0], repo, errand.api.endpoint)
+    with explained(repo, errand.api.endpoint):
+        return _planned(errand)[0]
 
 
 def pull(repo: str, into: Path, access: Access = Access(), *, revision: str = "main", overwrite: bool = False) -> Path:

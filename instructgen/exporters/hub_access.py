@@ -101,6 +101,6 @@ def _reason(status: int, said: str, endpoint: str) -> str:
         403: f"the token may not write there (403: {said}); use one with write access to this name",
         404: f"not found at {endpoint} (404: {said})",
         409: f"the name is taken (409: {said}); choose another name",
-        413: f"a file is too large (413: {said}); export with a smaller Options.shard_bytes",
+        413: f"a file is too large (413: {said}); export with a smaller --shard-size",
     }
     return hints.get(status, f"the Hub refused it ({status}: {said})")

@@ -21,6 +21,7 @@ from instructgen.records import ID_LENGTH
 if TYPE_CHECKING:
     import numpy as np
 
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) *(?:([kmgt])(i?))?b?", re.IGNORECASE)
 _REPEAT = re.compile(rf"([0-9a-f]{{{ID_LENGTH}}})-\d+")
 
 
@@ -39,6 +40,7 @@ class Options(BaseModel):
     provenance: str = "json"
     """"json": one text column; "columns": one column a field; "none"."""
     shard_bytes: int = SHARD_BYTES
+    """Bytes of a Parquet file after which the next one begins; a row group of up to 10,000 rows is never cut."""
     overwrite: bool = False
     """Replace a folder with other content."""
     strict: bool = False
@@ -74,6 +76,21 @@ class Exported(BaseModel):
     """What the checks found; the rows are in the dataset all the same."""
     withheld: dict[str, int] = {}
     """Licence -> samples that `commercial` kept out."""
+
+
+def bytes_in(size: str) -> int:
+    """Return a size as the Hub's tools spell it, in bytes. Raises: ExportError.
+
+    Example: bytes_in("500MB") -> 500_000_000; bytes_in("1.5 GiB") -> 1_610_612_736; bytes_in("4096") -> 4_096
+    """
+    found = _SIZE.fullmatch(size.strip())
+    power = " kmgt".index((found[2] or " ").lower()) if found else 0
+    made = int(float(found[1]) * (1024 if found[3] else 1000) ** power) if found else 0
+    if made < 1:
+        raise ExportError(
+            f"{size!r} is no size of a file; expected a number with KB, MB, GB, KiB, MiB or GiB, e.g. 500MB"
+        )
+    return made
 
 
 def first_of(sample_id: str) -> str:
@@ -132,6 +149,10 @@ def check_options(formats: Sequence[Format], options: Options) -> None:
         raise ExportError(f"splits: the shares add up to {sum(options.splits.values()):g}; nothing is left for train")
     if options.provenance not in ("json", "columns", "none"):
         raise ExportError(f"provenance: {options.provenance!r}; expected json, columns or none")
+    if options.shard_bytes < 1:
+        raise ExportError(
+            f"shard_bytes: {options.shard_bytes} is no size of a file; expected 1 or more, e.g. 500_000_000"
+        )
     if options.context is not None and options.context < 1:
         raise ExportError(f"context: {options.context} is no number of tokens; expected 1 or more")
     card.check_words(licence=options.licence, languages=options.languages)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from instructgen.cli import app
+from instructgen.exporters.options import bytes_in
 from instructgen.files import iter_rows
 from instructgen.records import Answer, Media, Sample, Turn
 from tests.conftest import ROOT
@@ -182,6 +183,28 @@ def test_giant_row_groups_are_cut(tmp_path, monkeypatch):
     monkeypatch.setattr("instructgen.exporters.shards.ROW_BYTES", 500)
     done = run("export", tmp_path / "in.parquet", "--format", "alpaca", "--into", tmp_path / "out2", code=1)
     assert "a Parquet column holds at most 2 GB" in done.stderr
+
+
+def test_shards_end_after_the_asked_size(rows, tmp_path, monkeypatch):
+    """The size is given as the Hub's tools spell it; what is no size is told by name, before anything is read."""
+    monkeypatch.setattr("instructgen.exporters.shards.GROUP_ROWS", 1)
+    run("export", rows, "--format", "alpaca", "--into", tmp_path / "out", "--shard-size", "100B")
+    run("export", rows, "--format", "alpaca", "--into", tmp_path / "one", "--shard-size", "1 GiB")
+
+    assert [len(list((tmp_path / name / "alpaca").iterdir())) for name in ("out", "one")] == [3, 1]
+    for given in ("big", "", "-5MB", "0", "0.1B", "5 MBit", "NaN", "1e3", "५MB", "9" * 400 + "GB"):
+        refused = run("export", rows, "--into", tmp_path / "no", f"--shard-size={given}", code=1)
+        assert f"--shard-size {given!r} is no size of a file; expected a number with KB, MB" in refused.stderr
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [("500MB", 500e6), ("500 mb", 500e6), ("1.5GiB", 1.5 * 2**30), ("7", 7), ("2k", 2e3), ("1TB", 1e12)],
+)
+def test_sizes(size, count):
+    """Decimal and binary units."""
+    assert bytes_in(size) == count
 
 
 def test_splits_and_licence_are_checked(rows, tmp_path):

@@ -472,7 +472,7 @@ def test_a_tag_that_is_taken_is_found_before_anything_is_sent(site, folder):
         with pytest.raises(HubError, match=f"tag 'v1' exists already and names commit {first.commit[:12]}.*Choose"):
             act(folder, NAME, site.access, tag="v1")
 
-    assert {method for method, *_ in site.log} == {"GET", "HEAD"}
+    assert {method for method, *_ in site.log} <= {"GET", "HEAD"}
     assert site.store.repos["dataset", NAME]["branches"]["main"] == first.commit
 
 
@@ -543,7 +543,7 @@ def test_names_of_other_things_are_refused_before_anything_is_sent(site, folder)
     ):
         with pytest.raises(HubError, match=problem):
             hub.push(folder, NAME, site.access, **words)
-    assert {method for method, *_ in site.log} == {"GET", "HEAD"}
+    assert {method for method, *_ in site.log} <= {"GET", "HEAD"}
     again = hub.push(folder, NAME, site.access, revision="refs/pr/1")
     branches = site.store.repos["dataset", NAME]["branches"]
     assert branches["refs/pr/1"] == again.commit != asked.commit
