@@ -27,12 +27,14 @@ Made = TypeVar("Made")
 
 def line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (number of its first line, from 1; whole lines) of a file, unpacked. Raises: DataError."""
+    import numpy as np
+
     number = 1
     with files.open_bytes(path) as file:
         while data := file.read(BLOCK):
             block = data + file.readline() if not data.endswith(b"\n") else data
             yield number, block
-            number += block.count(b"\n")
+            number += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
 
 
 @dataclass(frozen=True)

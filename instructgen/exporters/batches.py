@@ -27,6 +27,8 @@ from instructgen.records import Rejection, Sample
 BATCH = 1_000
 PROCESSES_FROM = 6
 """Blocks (of 4 MB) from which samples are made in processes; each of these takes about half a second to start."""
+THREADS = 4
+"""Threads at most: hashing row by row holds Python's lock for a fifth of the work, more of them would only wait."""
 MOST = 8
 """Processes at most: one takes what they render, and writes it."""
 Item = Sample | Singles | Rejection
@@ -88,10 +90,11 @@ def _of_block(renderer: Renderer, block: Block) -> tuple[list[Rendered], list[Re
 
 def _of_blocks(blocks: Iterator[Block], renderer: Renderer) -> Iterator[tuple[list[Rendered], list[Rejection]]]:
     head = list(islice(blocks, PROCESSES_FROM))
-    workers = min(MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(MOST, cores)
     pool: Executor
     if len(head) < PROCESSES_FROM or workers < 2 or not _pays(head[0], renderer):
-        workers = 2
+        workers = max(2, min(THREADS, cores))
         pool = ThreadPoolExecutor(workers)
     else:
         pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)

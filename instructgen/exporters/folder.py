@@ -18,7 +18,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -100,10 +99,11 @@ def _export(
 def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts: card.Facts) -> Exported:
     """Write what describes the data, and put all of it in place."""
     working = into / WORKING
-    paths = made.finish()
+    written = made.finish()
     configs, counts = made.configs(), made.counts
     rows = {config.name: config.rows for config in configs}
-    known = _fingerprints(working, paths)
+    paths = [file.path for file in written]
+    known = {str(file.path.relative_to(working)): file.fingerprint() for file in written}
     licence = licence_id(options.licence)
     left_out = [(config.name, counts.left_out.get(config.name, Counter())) for config in configs]
     told = card.Told(
@@ -123,7 +123,7 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
     )
     front = card.front_matter(configs, licence=options.licence, languages=sorted(counts.languages), facts=facts)
     more = _describe(working, rows, croissant(configs, facts, known, licence))
-    known |= _fingerprints(working, more)
+    known |= {str(path.relative_to(working)): _fingerprint(path) for path in more}
     paths += more
     old = _old_card(into)
     previous = read_manifest(into) if _manifest(into / MANIFEST) else {}
@@ -171,16 +171,6 @@ def _manifest_of(told: card.Told, options: Options, fingerprints: Mapping[str, J
         "files": dict(sorted(fingerprints.items())),
     }
     return known | ({"withheld": dict(told.withheld)} if told.withheld else {})
-
-
-def _fingerprints(working: Path, paths: Iterable[Path]) -> dict[str, Any]:
-    """Return path in the folder -> size and hash; several files at once."""
-    names = sorted(paths)
-    with ThreadPoolExecutor() as pool:
-        return {
-            str(path.relative_to(working)): found
-            for path, found in zip(names, pool.map(_fingerprint, names), strict=True)
-        }
 
 
 def _fingerprint(path: Path) -> dict[str, JsonValue]:

@@ -25,7 +25,7 @@ from instructgen.exporters.tally import Tally
 from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
-from instructgen.formats.columns import bytes_of, fixed_width, json_objects, sha256_starts, word_counts
+from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, word_counts
 from instructgen.formats.holds import carried, columns_of
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
@@ -36,6 +36,7 @@ from instructgen.records import ID_LENGTH, Sample, canonical
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from typing_extensions import Buffer
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Part:
 
     places: np.ndarray
     """Of their samples in the batch."""
-    lines: bytes
+    lines: Buffer
     """Of JSON, each with its newline."""
     columns: dict[str, pa.Array]
     """All but the id."""
@@ -240,41 +241,34 @@ class Renderer:
 
         hashes = sha256_starts(batch.contents(), ID_LENGTH // 2)
         ids = fixed_width(hashes.hex().encode(), ID_LENGTH)
-        starts = np.frombuffer(hashes, np.uint8).reshape(-1, ID_LENGTH // 2)[:, :8].copy()
-        bits = starts.view(">u8").ravel().astype(np.uint64)
+        digest = np.dtype([("start", ">u8"), ("rest", f"V{ID_LENGTH // 2 - 8}")])
+        bits = np.frombuffer(hashes, digest)["start"].astype(np.uint64)
         asked = word_counts(batch.instruction) + word_counts(batch.input)
         answered = word_counts(batch.output)
         made = Rendered(ids, bits, self.counts())
         made.counts.seen = made.counts.samples = len(batch)
         made.counts.tally.add_singles(batch, asked, answered)
         made.counts.checks.look_singles(batch, 1, asked, answered)
-        masks = splits_of(bits, self.options.splits, self.options.seed)
-        for shape in self.formats:
-            self._columns(shape, batch, masks, made)
+        for split, mask in splits_of(bits, self.options.splits, self.options.seed).items():
+            places = np.flatnonzero(mask)
+            part = batch if len(places) == len(batch) else batch.taken(mask)
+            for shape in self.formats:
+                made.parts[shape.name, split] = self._columns(shape, part, places, made.counts)
         return made
 
-    def _columns(self, shape: Format, batch: Singles, masks: Mapping[str, np.ndarray], made: Rendered) -> None:
-        """Render plain rows for one config."""
+    def _columns(self, shape: Format, part: Singles, places: np.ndarray, counts: Counts) -> Part:
+        """Render the plain rows of a split for one config; `places` are theirs in the batch."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        columns = dict(shape.write_singles(batch))
-        made.counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
-        lines = json_objects(columns, end="}\n")
-        sizes = np.diff(bytes_of(lines)[1]).astype(np.int64)
+        columns = dict(shape.write_singles(part))
+        if places[0] == 0:
+            counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
+        lines, ends = bytes_of(json_objects(columns, end="}\n"))
+        sizes = np.diff(ends).astype(np.int64)
         if self.options.provenance == "json":
-            columns["provenance"] = batch.carried(input_apart="input" in shape.holds)
-            sizes += pc.utf8_length(columns["provenance"]).to_numpy()
-        columns[""] = lines
-        for split, mask in masks.items():
-            places = np.flatnonzero(mask)
-            chosen = columns
-            if len(places) < len(batch):
-                chosen = {name: column.filter(pa.array(mask)) for name, column in columns.items()}
-            data = bytes_of(chosen[""])[0].tobytes()
-            chosen = {name: column for name, column in chosen.items() if name}
-            made.parts[shape.name, split] = Part(places, data, chosen, sizes[places])
+            columns["provenance"] = part.carried(input_apart="input" in shape.holds)
+            sizes += lengths(columns["provenance"])
+        return Part(places, lines, columns, sizes)
 
 
 class _Rows:

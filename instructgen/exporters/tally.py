@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.verbs import VERBS
-from instructgen.formats.columns import bytes_of
+from instructgen.formats.columns import bytes_of, texts_of
 from instructgen.formats.single import Singles
 from instructgen.records import Sample
 
@@ -119,13 +119,11 @@ class Tally:
 def _openings(texts: pa.Array) -> dict[str, int]:
     """Return how often each first word opens a text, words in the order in which they came."""
     import numpy as np
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     data, ends = bytes_of(texts)
-    letter = np.zeros(256, bool)
-    letter[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = True
-    others = np.append(np.flatnonzero(~letter[data]), len(data))
+    letter = ((data | 32) - ord("a")) < 26  # uint8: what is below "a" wraps around
+    others = np.append(np.flatnonzero(~letter), len(data))
     begin = ends[:-1]
     end = np.minimum(others[np.searchsorted(others, begin)], ends[1:])
     inside = end < ends[1:]
@@ -135,7 +133,7 @@ def _openings(texts: pa.Array) -> dict[str, int]:
     begin, end = begin[end > begin], end[end > begin]
     places = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int32)
     at = np.repeat(begin - places[:-1], end - begin) + np.arange(places[-1])
-    words = pa.StringArray.from_buffers(len(begin), pa.py_buffer(places), pa.py_buffer(data[at] | 32))
+    words = texts_of(data[at] | 32, places)
     return {found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()}
 
 

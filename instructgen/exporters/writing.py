@@ -12,8 +12,9 @@ from instructgen.exporters import card, schema
 from instructgen.exporters.checks import Finding
 from instructgen.exporters.numbering import Numbering
 from instructgen.exporters.rendering import Rendered, Renderer, size_of
-from instructgen.exporters.shards import JsonLines, ParquetShards
+from instructgen.exporters.shards import DataFile, ParquetShards
 from instructgen.formats import Format
+from instructgen.formats.columns import column, lengths, texts
 from instructgen.formats.reading import encoded
 from instructgen.records import Sample
 
@@ -36,7 +37,7 @@ class Writing:
         }
         self._schemas = {name: schema.arrow_schema(columns) for name, columns in self._columns.items()}
         self._shards: dict[tuple[str, str], ParquetShards] = {}
-        self._lines: dict[tuple[str, str], JsonLines] = {}
+        self._lines: dict[tuple[str, str], DataFile] = {}
         self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
         self.counts = renderer.counts()
@@ -57,20 +58,16 @@ class Writing:
 
     def take(self, made: Rendered) -> None:
         """Write what a batch adds; batches come in the order of the input."""
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         ids = made.ids
         if repeated := self._numbering.repeated(made.bits):
             names = ids.to_pylist()
             for place, times in repeated.items():
                 names[place] += f"-{times}"
-            ids = pa.array(names, pa.string())
+            ids = texts(names)
         for (config, split), part in made.parts.items():
-            self._jsonl(config, split).write([part.lines])
-            own = ids if len(part.places) == len(ids) else ids.take(pa.array(part.places))
-            sizes = part.sizes + pc.utf8_length(own).to_numpy().astype(np.int64)
+            self._jsonl(config, split).write(part.lines)
+            own = ids if len(part.places) == len(ids) else ids.take(column(part.places))
+            sizes = part.sizes + lengths(own)
             self._parquet(config, split).write_columns({**part.columns, "id": own}, sizes)
         for shape in self._formats:
             for place, sample, split in made.groups.get(shape.name, ()):
@@ -100,7 +97,7 @@ class Writing:
                 if number:  # what the samples carry stands once, beside the first row
                     beside, name = dict.fromkeys(beside), f"{inside[0][1]}.{number}"
                 line = encoded(row) + b"\n"
-                self._jsonl(shape.name, split).write([line])
+                self._jsonl(shape.name, split).write(line)
                 size = len(line) + len(name) + size_of(beside)
                 self._parquet(shape.name, split).write({**shape.flat(row), **beside, "id": name}, size)
                 self.counts.look(shape, split, row)
@@ -112,18 +109,21 @@ class Writing:
             )
         return self._shards[config, split]
 
-    def _jsonl(self, config: str, split: str) -> JsonLines:
+    def _jsonl(self, config: str, split: str) -> DataFile:
         if (config, split) not in self._lines:
-            self._lines[config, split] = JsonLines(self._working / "jsonl" / f"{config}-{split}.jsonl")
+            self._lines[config, split] = DataFile(self._working / "jsonl" / f"{config}-{split}.jsonl")
         return self._lines[config, split]
 
-    def finish(self) -> list[Path]:
-        """Close the files; return their paths. Raises: ExportError when a config would have no row."""
+    def finish(self) -> list[DataFile]:
+        """Close the files; return them. Raises: ExportError when a config would have no row."""
         for shape in self._formats:
             self._write_group(shape)
         self._refuse_nothing()
-        paths = [path for shards in self._shards.values() for path in shards.close()]
-        return paths + [lines.close() for lines in self._lines.values()]
+        shards = [file for shards in self._shards.values() for file in shards.close()]
+        lines = list(self._lines.values())
+        for file in lines:
+            file.close()
+        return shards + lines
 
     def findings(self) -> list[Finding]:
         """Return what the checks found, in the samples and in OpenAI's files."""
@@ -158,7 +158,7 @@ class Writing:
             features=tuple(schema.card_features(self._columns[shape.name])),
             rows={split: sum(shard.rows) for split, shard in shards.items()},
             arrow_bytes={split: shard.arrow_bytes for split, shard in shards.items()},
-            file_bytes={split: sum(path.stat().st_size for path in shard.paths) for split, shard in shards.items()},
+            file_bytes={split: shard.file_bytes for split, shard in shards.items()},
         )
 
     def empty(self, configs: Sequence[card.Config]) -> Iterator[str]:

@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from instructgen.formats import Format
-from instructgen.formats.columns import as_json, escaped, join, where
+from instructgen.formats.columns import are_empty, column, escaped, fixed_width, join, text, texts_of, where
 from instructgen.formats.detect import read, read_row
-from instructgen.records import Provenance, Rejection, Sample
+from instructgen.records import Provenance, Rejection, Sample, canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +44,13 @@ class Singles:
         """Return how many there are."""
         return len(self.instruction)
 
+    def taken(self, mask: Any) -> Singles:
+        """Return those where the mask (a numpy array) holds."""
+        here = column(mask)
+        columns = (self.instruction, self.input, self.output, self.numbers)
+        instruction, given, output, numbers = (values.filter(here) for values in columns)
+        return Singles(instruction, given, output, numbers, self.source)
+
     @cached_property
     def question(self) -> pa.Array:
         """What a model reads: the instruction, then a blank line and the input if there is one."""
@@ -51,9 +58,7 @@ class Singles:
 
     @cached_property
     def _no_input(self) -> pa.Array:
-        import pyarrow.compute as pc
-
-        return pc.equal(self.input, "")
+        return are_empty(self.input)
 
     def samples(self) -> list[Sample]:
         """Return the samples that these are."""
@@ -68,26 +73,32 @@ class Singles:
 
     def contents(self) -> pa.Array:
         """Return the JSON texts that ids are hashes of: `records.canonical` of each sample without its provenance."""
-        import pyarrow.compute as pc
-
         instruction, given, output = escaped(self.instruction), escaped(self.input), escaped(self.output)
-        asked = where(pc.equal(instruction, ""), "", join('"content":"', instruction, '",'))
         given = where(self._no_input, "", join('"input":"', given, '",'))
-        said = where(pc.equal(output, ""), "", join('"content":"', output, '",'))
-        return join('{"turns":[{', asked, given, '"role":"user"},{', said, '"role":"assistant"}]}')
+        return join(
+            '{"turns":[{', *_content(instruction), given, '"role":"user"},{', *_content(output), '"role":"assistant"}]}'
+        )
 
     def carried(self, *, input_apart: bool) -> pa.Array:
         """Return what `holds.carried` returns for each sample, as `records.canonical` spells it."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        source = as_json(pa.array([self.source]))[0].as_py()
+        source = canonical(self.source).decode()
         known = join(f'"source":{source},"source_id":"', pc.cast(self.numbers, pa.string()), '"') if self.source else ""
         if input_apart:
-            return join("{", known, "}") if self.source else pa.array(["{}"] * len(self))
+            return join("{", known, "}") if self.source else fixed_width(b"{}" * len(self), 2)
         length = pc.cast(pc.utf8_length(self.input), pa.string())
         turns = where(self._no_input, "", join("," if self.source else "", '"turns":{"0":{"input":', length, "}}"))
         return join("{", known, turns, "}")
+
+
+def _content(texts: pa.Array) -> list[pa.Array | str]:
+    """Return the parts that spell a turn's content; an empty one is not spelled."""
+    empty = are_empty(texts)
+    if not empty.true_count:
+        return ['"content":"', texts, '",']
+    return [where(empty, "", join('"content":"', texts, '",'))]
 
 
 def columns_of_block(data: bytes, shape: Format, first: int, source: str = "") -> Singles | None:
@@ -125,14 +136,17 @@ def columns_of_block(data: bytes, shape: Format, first: int, source: str = "") -
 
 def _made(columns: Mapping[str, pa.Array], shape: Format, numbers: Any, source: str) -> Singles | None:
     """Return columns of the shape as `Singles`; `None` when a question or an answer is null."""
-    import pyarrow as pa
+    import numpy as np
     import pyarrow.compute as pc
 
     instruction, given, output = shape.plain or ("", "", "")
     if columns[instruction].null_count or columns[output].null_count:
         return None
-    inputs = pc.fill_null(columns[given], "") if given else pa.array([""] * len(numbers))
-    return Singles(columns[instruction], inputs, columns[output], pa.array(numbers, pa.int64()), source)
+    if given:
+        inputs = pc.coalesce(columns[given], text("")) if columns[given].null_count else columns[given]
+    else:
+        inputs = texts_of(b"", np.zeros(len(numbers) + 1, np.int32))
+    return Singles(columns[instruction], inputs, columns[output], column(numbers.astype(np.int64)), source)
 
 
 def read_light(

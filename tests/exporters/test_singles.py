@@ -1,6 +1,8 @@
 """Rows without more than a question and its answer are exported without making samples: the same folder, sooner."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -131,6 +133,24 @@ class Whispering(Alpaca):
     def read(self, row):
         """Return the row's sample in small letters."""
         return super().read({key: text.lower() for key, text in row.items()})
+
+
+def test_plain_rows_do_not_wait_for_pandas(tmp_path):
+    """Arrow's constants and columns are made without `pa.scalar` and `pa.array`, which import pandas."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(files.dumps(row) + b"\n" for row in PLAIN))
+    code = f"""
+import sys
+from instructgen.cli.inputs import open_input
+from instructgen.exporters.folder import Options, Path, export
+from instructgen.formats import alpaca, messages, prompt_completion
+shapes = [alpaca.Alpaca(), messages.Messages(), prompt_completion.PromptCompletion(), prompt_completion.Flan()]
+done = export(open_input({str(path)!r}).light, shapes, Path({str(tmp_path / "out")!r}), Options(splits=dict(test=0.2)))
+print(done.samples)
+print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(PLAIN)), "False"]
 
 
 def test_shapes_that_change_one_way_alone_are_asked_in_full(tmp_path):
