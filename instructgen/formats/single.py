@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from instructgen.formats import Format
-from instructgen.formats.columns import are_empty, column, escaped, fixed_width, join, text, texts_of, where
+from instructgen.formats.columns import are_empty, column, escaped, fixed_width, join, text, texts, texts_of, where
 from instructgen.formats.detect import read, read_row
 from instructgen.records import Provenance, Rejection, Sample, canonical
 
@@ -173,11 +173,10 @@ def read_light(
 
 
 def _gathered(plain: list[tuple[int, str, str, str]], source: str) -> Singles:
-    import pyarrow as pa
+    import numpy as np
 
     numbers, instruction, given, output = zip(*plain, strict=True)
-    texts = [pa.array(column, pa.string()) for column in (instruction, given, output)]
-    return Singles(texts[0], texts[1], texts[2], pa.array(numbers, pa.int64()), source)
+    return Singles(texts(instruction), texts(given), texts(output), column(np.array(numbers, np.int64)), source)
 
 
 def _plain(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[str, str, str] | None:
