@@ -15,6 +15,7 @@ import time
 SMALL = {
     "hot_path": ["--requests", "2000", "--latency", "50"],
     "engine": ["--target", "1500"],
+    "ahead": ["--targets", "8", "--windows", "128", "--concurrency", "16"],
     "limits": ["--minutes", "1"],
     "novelty": ["--rows", "10000", "--rounds", "1"],
     "novelty_near": ["--rows", "10000", "--rounds", "1"],

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from instructgen.ahead import Ahead
 from instructgen.decisions import ClosedSlot
 from instructgen.errors import InstructgenError, MissingAnswer
 from instructgen.generators import unread
@@ -77,6 +78,11 @@ class PlayedSlot:
     snapshot: Snapshot
     ledger: SlotLedger
 
+    @property
+    def kept(self) -> int:
+        """How many of its candidates stand so far; what came in since its snapshot may still reject some."""
+        return sum(candidate.rejection is None for candidate in self.candidates)
+
 
 class Engine:
     """Works on one open run until it ends, or until `pilot` slots are closed.
@@ -113,6 +119,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._interrupted = False
         self._next = 0
+        self._ahead = Ahead(recipe.generator.most_samples(), by_batch=recipe.teacher.in_batches)
         self.bound = self._slot_bound()
         self.progress = Progress(recipe.target)
 
@@ -161,7 +168,9 @@ class Engine:
         if self._interrupted:
             return "interrupted"
         self._raise_failure()
-        while self._may_start(self._next):
+        wanted = self.progress.slots + self._horizon()
+        self._purchases.wanted(wanted)
+        while self._next < wanted and self._may_start(self._next):
             self._tasks[self._next] = asyncio.create_task(self._play_slot(self._next))
             self._next += 1
         return None
@@ -186,22 +195,17 @@ class Engine:
         return "pilot" if self._pilot is not None and progress.slots >= self._pilot else None
 
     def _may_start(self, slot: int) -> bool:
-        closed = self.progress.slots
-        if slot - self.recipe.window >= closed:
+        if not self._budget.fits(self.progress.paid, slot - self.progress.slots, self.bound):
             return False
-        if not self._budget.fits(self.progress.paid, slot - closed, self.bound):
-            return False
-        if self._pilot is not None and slot >= self._pilot:
-            return False
-        return slot == closed or self._wanted(slot - closed)
+        return self._pilot is None or slot < self._pilot
 
-    def _wanted(self, ahead: int) -> bool:
-        """Say whether a slot so far ahead is likely needed for the target; a matter of thrift, never of content."""
-        # One slot more than seen, half as good as one can be: a guess to start with that keeps a small run from
-        # starting its whole window before anything is known of what a slot gives.
-        guess = self.recipe.generator.most_samples() / 2
-        rate = (sum(accepted for _, accepted in self._recent) + guess) / (len(self._recent) + 1)
-        return ahead * rate < (self.recipe.target - self.progress.accepted) * 1.1 + 2
+    def _horizon(self) -> int:
+        """Return how many slots from the next commit on may be worked on: those likely needed, within the window."""
+        progress = self.progress
+        kept = {slot: played.kept for slot, played in self._played.items()}
+        seen = (accepted for _, accepted in self._recent)
+        missing = self.recipe.target - progress.accepted
+        return self._ahead.horizon(missing, kept, progress.slots, self.recipe.window, seen)
 
     async def _wind_up(self) -> None:
         """Let sent requests land: they are paid for. Slots that are not committed are dropped; the store has them."""

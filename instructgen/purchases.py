@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -49,37 +50,66 @@ def run_random(run_seed: int, *parts: object) -> Random:
 
 
 class Gate:
-    """Concurrency places, given to the lowest slot first. `size` is asked again at every turn: it may adapt."""
+    """Concurrency places, given to the lowest slot first, and to none from slot `until` on.
+
+    `size` is asked again at every turn: it may adapt.
+    """
 
     def __init__(self, size: Callable[[], int]) -> None:
         self._size, self._taken, self._count, self._closed = size, 0, 0, False
+        self._until: float = math.inf
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._turns: dict[str, tuple[int, asyncio.Future[None]]] = {}
 
-    async def enter(self, slot: int) -> None:
-        """Wait for a place. Raises: CancelledError when the gate is closed, now or while waiting."""
+    async def enter(self, slot: int, key: str) -> None:
+        """Wait for a place for the request `key`. Raises: CancelledError when the gate is closed, now or meanwhile."""
         if self._closed:
             raise asyncio.CancelledError
-        if self._taken < self._size() and not self._waiting:
+        if self._taken < self._size() and not self._waiting and slot < self._until:
             self._taken += 1
             return
-        self._count += 1
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (slot, self._count, turn))
+        self._queue(slot, key, turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+        finally:
+            self._turns.pop(key, None)
+
+    def _queue(self, slot: int, key: str, turn: asyncio.Future[None]) -> None:
+        self._count += 1
+        self._turns[key] = slot, turn
+        heapq.heappush(self._waiting, (slot, self._count, turn))
+        self._admit()
+
+    def asked(self, slot: int, key: str) -> None:
+        """Note that this slot wants the answer to `key` too: if that waits for a place, it waits as the lower of both.
+
+        Else a slot could wait for ever for a question that a later one, held back, was the first to ask.
+        """
+        first, turn = self._turns.get(key, (slot, None))
+        if turn is not None and slot < first:
+            self._queue(slot, key, turn)
 
     def leave(self) -> None:
         """Give the place to whoever waits for the lowest slot."""
         self._taken -= 1
-        while self._waiting and self._taken < self._size():
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._waiting[0][0] < self._until and self._taken < self._size():
             turn = heapq.heappop(self._waiting)[2]
             if not turn.done():
                 self._taken += 1
                 turn.set_result(None)
+
+    def open_until(self, slot: int) -> None:
+        """Let in whoever waits for a slot below this one, and nobody else."""
+        self._until = slot
+        self._admit()
 
     def close(self) -> None:
         """Let nobody in any more; whoever waits goes home."""
@@ -106,6 +136,7 @@ class Purchases:
         self._model, self._run_seed, self._reuse = model, run_seed, reuse
         self._gate = Gate(lambda: 1)
         self._flight: dict[str, asyncio.Task[Completion]] = {}
+        self._asker: dict[str, int] = {}  # of a request in flight, the lowest slot that wants it
         self.bought = 0
         self.reused = store.reused()
         """Hashes of answers copied from another run; the budget does not count them."""
@@ -117,10 +148,9 @@ class Purchases:
         """Buy from this teacher from now on, `places()` requests at once. Without one, nothing is bought."""
         self._connection, self._gate, self._by_batch = connection, Gate(places), by_batch
 
-    @property
-    def in_flight(self) -> int:
-        """Requests asked of the teacher and not yet stored, those that wait for a place included."""
-        return len(self._flight)
+    def wanted(self, until: int) -> None:
+        """Ask the teacher for slots below `until` alone; requests of later slots wait."""
+        self._gate.open_until(until)
 
     def ready(self, request: Request, slot: int, path: str, bound: SlotBound) -> Request:
         """Render a request, name its model and limit, and seed it unless it is greedy.
@@ -163,9 +193,12 @@ class Purchases:
         if not _declared(request, ledger):
             return Completion(request=key, finish="refused", refusal=OVER_DECLARED)
         if (task := self._flight.get(key)) is not None:
+            self._asker[key] = min(ledger.slot, self._asker[key])
+            self._gate.asked(ledger.slot, key)
             return task
         if (completion := self._store.get(key)) is not None:
             return completion
+        self._asker[key] = ledger.slot
         self._flight[key] = task = asyncio.create_task(self._fetch(key, request, ledger.slot))
         task.add_done_callback(_seen)  # whoever waited for it may be gone by then
         return task
@@ -221,7 +254,7 @@ class Purchases:
                 name = f"prompt {request.prompt!r}" if request.prompt else "a request"
                 raise MissingAnswer(f"slot {slot}: the store has no answer to {name} ({key[:16]}), and offline "
                                     "nothing is bought; run the same command without --offline", request)  # fmt: skip
-            await self._gate.enter(slot)
+            await self._gate.enter(self._asker[key], key)
             try:
                 completion = await self._connection.complete(request)
                 if completion.request != key:
@@ -240,7 +273,7 @@ class Purchases:
             finally:
                 self._gate.leave()
         finally:
-            del self._flight[key]
+            del self._flight[key], self._asker[key]
 
     def stop(self) -> None:
         """Start nothing new; do not wait for a batch."""

@@ -20,6 +20,7 @@ ORDER = [
         "tools",
         "forecast",
         "screening",
+        "ahead",
         "purchases",
         "engine",
         "report",

@@ -1,10 +1,12 @@
 """The same bytes at any concurrency, in any order of arrival, at any target."""
 
 import json
+import random
 
 import pytest
 
 from instructgen import screening
+from instructgen.ahead import Ahead
 from instructgen.filters.rouge import Rouge
 from instructgen.recipe import Recipe
 from instructgen.sitting import generate
@@ -105,6 +107,18 @@ def test_a_finished_run_is_counted_not_remembered(tmp_path, seeds, monkeypatch):
     assert again.ending == "target"
     for name in ("slots", "parsed", "accepted", "reasons", "usage", "spent"):
         assert getattr(again.progress, name) == getattr(first.progress, name), name
+
+
+def test_however_far_ahead_is_bought_the_bytes_are_the_same(tmp_path, seeds, monkeypatch):
+    """A horizon that jumps about, or is always 1 or the window, decides what is bought, not what is decided."""
+    chance = random.Random(9)
+    written = set()
+    for number, far in enumerate([lambda w: 1, lambda w: w, lambda w: chance.randint(1, w)]):
+        monkeypatch.setattr(Ahead, "horizon", lambda *args, far=far: far(args[4]))
+        generate(toy_recipe(seeds, Delayed(number), concurrency=8, target=60), tmp_path / str(number))
+        written.add(decisions(tmp_path / str(number)))
+
+    assert len(written) == 1
 
 
 def test_exactly_target_samples_and_the_rest_held_back(tmp_path, seeds):
