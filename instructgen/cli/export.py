@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,10 @@ if TYPE_CHECKING:
     from instructgen.exporters.folder import Exported
     from instructgen.formats import Format
     from instructgen.records import Rejection
+
+
+NAMED = 6
+"""Things that a config does not show which a line names."""
 
 
 def export(
@@ -72,10 +75,9 @@ def export(
             **_counting(tokenizer),
         )
         chosen = [_shape(name, template, tokenizer) for name in asked[0] or ["alpaca", "messages"]]
-        unreadable: Counter[str] = Counter()
         facts = _facts(given.path, run=given.is_run)
-        done = folder.export(given.light, chosen, into, options, facts, _watch(unreadable))
-        _tell(done, unreadable)
+        done = folder.export(given.light, chosen, into, options, facts, _watch())
+        _tell(done, provenance)
         if given.is_run:
             _tell_unfinished(given.path, done.samples)
         typer.echo(done.model_dump_json(indent=2) if as_json else str(into))
@@ -163,11 +165,11 @@ def _facts(path: Path, *, run: bool) -> Any:
     return facts(Run(path))
 
 
-def _watch(unreadable: Counter[str]) -> Watch:
-    """Say how it goes, and count the rows that cannot be read by reason."""
+def _watch() -> Watch:
+    """Say how it goes, and of each reason the first row that cannot be read."""
     from instructgen.exporters.batches import Watch
 
-    pace, count = Pace(), 0
+    pace, count, known = Pace(), 0, set[str]()
 
     def progress(more: int) -> None:
         nonlocal count
@@ -176,8 +178,8 @@ def _watch(unreadable: Counter[str]) -> Watch:
             say(f"{count:,} samples, {count / seconds:,.0f} a second")
 
     def rejected(one: Rejection) -> None:
-        unreadable[one.reason] += 1
-        if unreadable[one.reason] == 1:
+        if one.reason not in known:
+            known.add(one.reason)
             say(f"row {one.evidence.get('row')}: {one.evidence.get('detail')}")
 
     return Watch(rejected, progress)
@@ -194,20 +196,28 @@ def _tell_unfinished(path: Path, samples: int) -> None:
         )
 
 
-def _tell(done: Exported, unreadable: Counter[str]) -> None:
+def _tell(done: Exported, provenance: str) -> None:
     for config, rows in done.rows.items():
         say(f"{config}: " + ", ".join(f"{count:,} {split}" for split, count in rows.items()))
     for config, reasons in done.left_out.items():
         for reason, count in reasons.items():
             said = "sample" if count == 1 else "samples"
             say(f"{config}: left out {count:,} {said} that the shape cannot hold ({reason})")
+    for config, names in done.unshown.items():
+        kept = "lost with --provenance none" if provenance == "none" else "kept in the provenance"
+        more = [f"{name} ({count:,} sample{'s' * (count > 1)})" for name, count in names.items()]
+        rest = f" and {len(more) - NAMED:,} more (see the manifest)" if len(more) > NAMED else ""
+        say(f"{config}: its own columns do not show {', '.join(more[:NAMED])}{rest}; {kept}")
     for name in done.empty_splits:
         say(f"{name}: no row fell into this split; it is left out of files and card")
     for licence, count in done.withheld.items():
         say(f"kept out by --commercial: {count:,} samples of licence {licence}")
     for finding in done.findings:
         say(f"check {finding.check}: {finding}")
-    for reason, count in unreadable.items():
+    for reason, count in done.unreadable.items():
         say(f"input: {count:,} rows could not be read ({reason})")
+    if done.given_ids:
+        where = "lost with --provenance none" if provenance == "none" else "kept in the provenance (note `id`)"
+        say(f"input: {done.given_ids:,} samples had ids of their own; ids are hashes of the content, those are {where}")
     if done.repeated_ids:
         say(f"input: {done.repeated_ids:,} samples repeat an earlier one; their ids end on -2, -3, ...")

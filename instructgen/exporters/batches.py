@@ -11,10 +11,11 @@ import os
 import pickle
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 
@@ -42,6 +43,17 @@ class Watch:
     """Of each row of the input that could not be read."""
     progress: Callable[[int], object] = lambda _: None
     """Of how many samples came, batch by batch."""
+
+
+def counted(watch: Watch) -> tuple[Counter[str], Watch]:
+    """Return a count by reason of the rows that could not be read, and the watch that keeps it."""
+    reasons: Counter[str] = Counter()
+
+    def unreadable(one: Rejection) -> None:
+        reasons[one.reason] += 1
+        watch.unreadable(one)
+
+    return reasons, replace(watch, unreadable=unreadable)
 
 
 def rendered(samples: Iterable[Item], renderer: Renderer, watch: Watch) -> Generator[Rendered, None, None]:

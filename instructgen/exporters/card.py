@@ -109,6 +109,12 @@ class Told(BaseModel):
     findings: tuple[Finding, ...]
     left_out: dict[str, dict[str, int]]
     """Config -> reason -> samples that its shape cannot hold."""
+    unshown: dict[str, dict[str, int]]
+    """Config -> what its own columns do not show -> samples."""
+    provenance: str
+    """Where that is: "json", "columns", or "none"."""
+    unreadable: dict[str, int]
+    """Reason -> rows of the input that could not be read."""
     withheld: dict[str, int]
     examples: dict[str, str]
     """Config -> its first row as JSON."""

@@ -16,7 +16,6 @@ import hashlib
 import json
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -28,18 +27,20 @@ from pydantic import JsonValue
 import instructgen.files as files
 from instructgen.errors import DataError, ExportError
 from instructgen.exporters import card, changes, trainers
-from instructgen.exporters.batches import Watch, readable, rendered
+from instructgen.exporters.batches import Watch, counted, readable, rendered
 from instructgen.exporters.checks import estimated_tokens
 from instructgen.exporters.croissant import croissant
 from instructgen.exporters.options import Exported, Options, check_options, split_of
 from instructgen.exporters.rendering import Renderer
 from instructgen.exporters.sections import sections_of
+from instructgen.exporters.tally import ranked
 from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
 from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
+from instructgen.formats.sample import GIVEN_ID
 from instructgen.formats.single import Singles, samples_of
 from instructgen.records import Rejection, Sample
 
@@ -66,6 +67,7 @@ def export(
     forbid commercial use is an ExportError that names it.
     """
     check_options(formats, options)
+    unreadable, watch = counted(watch)
     openai = any(isinstance(shape, OpenAI | OpenAIPreference) for shape in formats)  # OpenAI bills by tokens
     if (openai or options.context is not None) and options.count_tokens is None:
         options = options.model_copy(update={"count_tokens": estimated_tokens})
@@ -74,11 +76,16 @@ def export(
         samples = refuse_conflicts(made, options.licence, commercial=True)
     _claim(into, overwrite=options.overwrite)
     with files.locked(into / LOCK, str(into)):
-        return _export(samples, Renderer(formats, options), into, facts, watch)
+        return _export(samples, Renderer(formats, options), into, facts, watch, unreadable)
 
 
 def _export(
-    samples: Iterable[Sample | Singles | Rejection], renderer: Renderer, into: Path, facts: card.Facts, watch: Watch
+    samples: Iterable[Sample | Singles | Rejection],
+    renderer: Renderer,
+    into: Path,
+    facts: card.Facts,
+    watch: Watch,
+    unreadable: Mapping[str, int],
 ) -> Exported:
     working = into / WORKING
     try:
@@ -86,7 +93,7 @@ def _export(
         with Writing(working, renderer) as made, closing(rendered(samples, renderer, watch)) as batches:
             for batch in batches:
                 made.take(batch)
-            return _finish(made, into, stale, renderer.options, facts)
+            return _finish(made, into, stale, renderer.options, facts, unreadable)
     except OSError as error:
         raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     finally:
@@ -96,7 +103,9 @@ def _export(
         (into / LOCK).unlink(missing_ok=True)
 
 
-def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts: card.Facts) -> Exported:
+def _finish(
+    made: Writing, into: Path, stale: set[str], options: Options, facts: card.Facts, unreadable: Mapping[str, int]
+) -> Exported:
     """Write what describes the data, and put all of it in place."""
     working = into / WORKING
     written = made.finish()
@@ -105,14 +114,16 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
     paths = [file.path for file in written]
     known = {str(file.path.relative_to(working)): file.fingerprint() for file in written}
     licence = licence_id(options.licence)
-    left_out = [(config.name, counts.left_out.get(config.name, Counter())) for config in configs]
     told = card.Told(
         configs=tuple(configs),
         samples=counts.samples,
         facts=facts,
         statistics=counts.tally.statistics(),
         findings=tuple(made.findings()),
-        left_out={name: dict(sorted(reasons.items())) for name, reasons in left_out if reasons},
+        left_out={name: dict(sorted(counts.left_out[name].items())) for name in rows if name in counts.left_out},
+        unshown={name: dict(ranked(counts.unshown[name])) for name in rows if name in counts.unshown},
+        provenance=options.provenance,
+        unreadable=dict(ranked(unreadable)),
         withheld=dict(sorted(counts.withheld.items())),
         examples=counts.examples,
         trainers=trainers.snippets(rows),
@@ -137,7 +148,10 @@ def _finish(made: Writing, into: Path, stale: set[str], options: Options, facts:
         left_out=told.left_out,
         empty_splits=tuple(made.empty(configs)),
         repeated_ids=made.repeats,
+        given_ids=told.statistics.flags.get(GIVEN_ID, 0),
         findings=told.findings,
+        unshown=told.unshown,
+        unreadable=told.unreadable,
         withheld=told.withheld,
     )
 
@@ -163,6 +177,8 @@ def _manifest_of(told: card.Told, options: Options, fingerprints: Mapping[str, J
         "samples": told.samples,
         "configs": {config.name: dict(config.rows) for config in told.configs},
         "left_out": {name: dict(reasons) for name, reasons in told.left_out.items()},
+        "unshown": {name: dict(names) for name, names in told.unshown.items()},
+        "unreadable": dict(told.unreadable),
         "splits": {"seed": options.seed, **options.splits},
         "licence": told.licence,
         "facts": told.facts.model_dump(mode="json", exclude_defaults=True),

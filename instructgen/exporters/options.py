@@ -72,8 +72,14 @@ class Exported(BaseModel):
     """`config/split` that got no row and was left out of files and card."""
     repeated_ids: int
     """Samples whose id had been seen before; they are numbered -2, -3, ..."""
+    given_ids: int = 0
+    """Samples whose rows gave them another id than that of their content (note `id` in the provenance)."""
     findings: tuple[Finding, ...] = ()
     """What the checks found; the rows are in the dataset all the same."""
+    unshown: dict[str, dict[str, int]] = {}
+    """Config -> what its own columns do not show -> samples; the provenance has it, if there is one."""
+    unreadable: dict[str, int] = {}
+    """Reason -> rows of the input that could not be read."""
     withheld: dict[str, int] = {}
     """Licence -> samples that `commercial` kept out."""
 

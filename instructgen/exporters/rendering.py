@@ -21,7 +21,7 @@ from instructgen.exporters.checks import Checks
 from instructgen.exporters.numbering import bits_of
 from instructgen.exporters.openai_rules import OpenAIRules
 from instructgen.exporters.options import Options, first_of, splits_of
-from instructgen.exporters.tally import Tally
+from instructgen.exporters.tally import DISTINCT, OTHERS, Tally
 from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
@@ -31,6 +31,7 @@ from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
 from instructgen.formats.single import Singles, writes_singles
+from instructgen.formats.unshown import BORDER, unshown
 from instructgen.records import ID_LENGTH, Sample, canonical
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Counts:
     examples: dict[str, str] = field(default_factory=dict)
     """Config -> its first row as the card shows it."""
     languages: set[str] = field(default_factory=set)
+    unshown: dict[str, Counter[str]] = field(default_factory=dict)
+    """Config -> what its own columns do not show (`formats.unshown`) -> samples."""
     withheld: Counter[str] = field(default_factory=Counter)
     """Licence -> samples that `commercial` keeps out of every config."""
     seen: int = 0
@@ -71,10 +74,18 @@ class Counts:
             self.left_out.setdefault(config, Counter()).update(reasons)
         self.first_left_out = later.first_left_out | self.first_left_out
         self.examples |= {config: row for config, row in later.examples.items() if config not in self.examples}
+        for config, names in later.unshown.items():
+            for name, times in names.items():
+                self.hide(config, name, times)
         self.withheld.update(later.withheld)
         self.languages |= later.languages
         self.seen += later.seen
         self.samples += later.samples
+
+    def hide(self, config: str, name: str, times: int = 1) -> None:
+        """Count samples with something that the columns of a config do not show."""
+        counter = self.unshown.setdefault(config, Counter())
+        counter[name if name in counter or len(counter) < DISTINCT else OTHERS] += times
 
     def look(self, shape: Format, split: str, row: Row) -> None:
         """Take a row that is written."""
@@ -184,6 +195,8 @@ class Renderer:
                 self._leave_out(shape, sample, error, made.counts)
                 continue
             held.add(place)
+            for name in unshown(sample, shape, flat[0]):
+                made.counts.hide(shape.name, name)
             split = splits[place]
             if joins(shape):
                 made.groups.setdefault(shape.name, []).append((place, sample, split))
@@ -261,6 +274,8 @@ class Renderer:
         import numpy as np
 
         columns = dict(shape.write_singles(part))
+        if "input" not in shape.holds and (apart := int(np.count_nonzero(lengths(part.input)))):
+            counts.hide(shape.name, BORDER, apart)
         if places[0] == 0:
             counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
         lines, ends = bytes_of(json_objects(columns, end="}\n"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from instructgen.exporters.card import Config, Facts, Told, citation
 from instructgen.exporters.checks import PER_TURN
+from instructgen.formats.sample import GIVEN_ID
 
 SHOWN = 15
 """Rows of a table that a card shows; the rest are summed up."""
@@ -20,7 +21,7 @@ def sections_of(told: Told) -> dict[str, str]:
         "load": _load(told.configs),
         "contents": _contents(told),
         "origin": _origin(facts, told.samples),
-        "funnel": _funnel(facts),
+        "funnel": _funnel(told),
         "statistics": _statistics(told),
         "examples": _examples(told.examples),
         "training": told.trainers,
@@ -57,8 +58,22 @@ def _contents(told: Told) -> str:
         for name, reasons in told.left_out.items()
         for reason, count in reasons.items()
     ]
+    missing += _unshown(told)
     missing += [f"{_samples(count)} of licence {name} kept out." for name, count in told.withheld.items()]
     return "\n\n".join(["## Contents", _table(("config", "shape", "split", "rows"), rows), *missing])
+
+
+def _unshown(told: Told) -> list[str]:
+    """Return a table of what the columns of each config do not show, and where that is."""
+    rows = [
+        (f"`{config}`", name, f"{count:,}")
+        for config, names in told.unshown.items()
+        for name, count in _cut(names).items()
+    ]
+    where = {"json": "the column `provenance` has it", "columns": "the columns `provenance_...` have it"}
+    said = where.get(told.provenance, "it is not in this dataset, which was exported without provenance")
+    head = f"What samples carry that the columns of a config do not show; {said}:"
+    return [f"{head}\n\n{_table(('config', 'not shown', 'samples'), rows)}"] if rows else []
 
 
 def _origin(facts: Facts, samples: int) -> str:
@@ -80,11 +95,10 @@ def _origin(facts: Facts, samples: int) -> str:
     return f"## How it was made\n\n{_table(('fact', 'value'), rows)}" if rows else ""
 
 
-def _funnel(facts: Facts) -> str:
-    if not facts.funnel:
-        return ""
-    rows = [(stage, reason, f"{count:,}") for stage, reason, count in facts.funnel]
-    return f"## What was rejected, and why\n\n{_table(('stage', 'reason', 'candidates'), rows)}"
+def _funnel(told: Told) -> str:
+    unread = [("input row", reason, count) for reason, count in told.unreadable.items()]
+    rows = [(stage, reason, f"{count:,}") for stage, reason, count in [*told.facts.funnel, *unread]]
+    return f"## What was rejected, and why\n\n{_table(('stage', 'reason', 'candidates'), rows)}" if rows else ""
 
 
 def _statistics(told: Told) -> str:
@@ -120,11 +134,14 @@ def _with_rest(verbs: Mapping[str, int], samples: int) -> dict[str, int]:
 
 
 def _counts(title: str, counts: Mapping[str, int] | Mapping[int, int]) -> str:
-    ranked = [(str(name), f"{count:,}") for name, count in counts.items()]
+    return _table((title, "samples"), [(name, f"{count:,}") for name, count in _cut(counts).items()])
+
+
+def _cut(counts: Mapping[str, int] | Mapping[int, int]) -> dict[str, int]:
+    """Return those of ranked counts that a table shows, and the sum of the rest."""
+    shown = {str(name): count for name, count in list(counts.items())[:SHOWN]}
     rest = sum(list(counts.values())[SHOWN:])
-    if rest:
-        ranked = [*ranked[:SHOWN], (f"{len(counts) - SHOWN:,} others", f"{rest:,}")]
-    return _table((title, "samples"), ranked)
+    return shown | ({f"{len(counts) - SHOWN:,} others": rest} if rest else {})
 
 
 def _examples(examples: Mapping[str, str]) -> str:
@@ -137,8 +154,13 @@ def _limits(told: Told) -> str:
     known = [*facts.notes, *(f"{finding}." for finding in told.findings)]
     if facts.teacher:
         known.append(f"Answers were written by the teacher `{facts.teacher}`: they may be wrong, and biased as it is.")
-    if told.statistics.flags:
-        said = ", ".join(f"{name} ({count:,})" for name, count in told.statistics.flags.items())
+    flags = dict(told.statistics.flags)
+    if given := flags.pop(GIVEN_ID, 0):
+        known.append(
+            f"Ids are hashes of the content; {_samples(given)} had another one in the source: see the provenance."
+        )
+    if flags:
+        said = ", ".join(f"{name} ({count:,})" for name, count in flags.items())
         known.append(f"Filters left notes in the provenance of some rows: {said}.")
     if not known:
         known = ["The checks at export found nothing; nobody has stated limits of this dataset yet."]

@@ -109,11 +109,11 @@ class Tally:
 
     def statistics(self) -> Statistics:
         """Return what was counted, most frequent first."""
-        ranked = {name: _ranked(counter) for name, counter in self._counters.items()}
-        ranked["verbs"] = {word: count for word, count in ranked["openings"].items() if word in VERBS}
-        ranked["openings"] = dict(list(ranked["openings"].items())[:20])
+        known = {name: ranked(counter) for name, counter in self._counters.items()}
+        known["verbs"] = {word: count for word, count in known["openings"].items() if word in VERBS}
+        known["openings"] = dict(list(known["openings"].items())[:20])
         lengths = {part: _quantiles(counter) for part, counter in self._words.items() if counter}
-        return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **ranked)
+        return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **known)
 
 
 def _openings(texts: pa.Array) -> dict[str, int]:
@@ -137,7 +137,8 @@ def _openings(texts: pa.Array) -> dict[str, int]:
     return {found["values"]: found["counts"] for found in pc.value_counts(words).to_pylist()}
 
 
-def _ranked(counter: Mapping[str, int]) -> dict[str, int]:
+def ranked(counter: Mapping[str, int]) -> dict[str, int]:
+    """Return counts, the most frequent first."""
     return dict(sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

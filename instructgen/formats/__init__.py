@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from instructgen.records import Sample, Turn
@@ -108,6 +108,13 @@ class Format:
     def more_keys(self, turn: Turn) -> Mapping[str, Any]:
         """Return those of a turn's extra keys that a row has no place for."""
         return turn.extra
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return what a sample's row shows in another place than a column of the same name.
+
+        Named as `formats.unshown` names it. Example: a column `label` shows {"label desirable"}.
+        """
+        return ()
 
     def calls_beside(self, turns: Sequence[Turn]) -> Mapping[int, Mapping[str, Any]]:
         """Return, by number of the turn, `tool_calls` and `tool_call_id` that a row has no place for."""

@@ -74,6 +74,8 @@ def read_row(number: int, row: Mapping[str, Any], shape: Format, source: str = "
     """Yield what is in one gathered row: its samples, or a rejection if it lacks the shape."""
     try:
         for sample in _samples(row, shape):
+            if not sample.turns:
+                raise Unreadable("no_turns", "the conversation is empty: expected at least one turn")
             yield _placed(sample, source, number)
     except Unreadable as error:
         yield _unreadable(error.reason, error.detail, number, row)

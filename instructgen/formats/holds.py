@@ -53,7 +53,12 @@ def parts_of(sample: Sample) -> set[str]:
 
 
 def demand(sample: Sample, holds: frozenset[str], name: str) -> None:
-    """Raise `Unwritable` for the first part of a sample that `holds` does not name. The reason is the part's name."""
+    """Raise `Unwritable` for the first part of a sample that `holds` does not name. The reason is the part's name.
+
+    No shape holds a sample without turns: `no_turns`.
+    """
+    if not sample.turns:
+        raise Unwritable("no_turns", f"format {name!r} cannot hold a conversation without a turn")
     more = parts_of(sample) - holds
     if more:
         part = next(part for part in PARTS if part in more)

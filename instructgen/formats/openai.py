@@ -10,7 +10,7 @@ schemas have no fixed shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 import orjson
@@ -19,6 +19,7 @@ from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chat import turns_of
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, media_of, rest_of
+from instructgen.formats.unshown import NAME
 from instructgen.records import Sample, Turn
 
 KNOWN = frozenset({"messages", "tools"})
@@ -69,9 +70,24 @@ class OpenAI(Format):
             row["parallel_tool_calls"] = sample.extra["parallel_tool_calls"]
         return row
 
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return names, and the role of developers."""
+        return shown_in_messages(sample.turns)
+
     def flat(self, row: Row) -> Row:
         """Return the row with `tools` as a JSON text."""
         return {**row, "tools": orjson.dumps(row["tools"]).decode()} if "tools" in row else row
+
+
+def shown_in_messages(turns: Iterable[Turn]) -> set[str]:
+    """Return what `full_messages` shows of turns beside role and content, as `formats.unshown` names it."""
+    roles = [turn for turn in turns if "role" in turn.extra]
+    developers = bool(roles) and all(map(_is_developer, roles))
+    return {NAME} | ({"turn key role"} if developers else set())
+
+
+def _is_developer(turn: Turn) -> bool:
+    return turn.role == "system" and turn.extra.get("role") == "developer"
 
 
 def full_messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
@@ -80,8 +96,7 @@ def full_messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
 
 
 def _message(turn: Turn) -> dict[str, Any]:
-    developer = turn.role == "system" and turn.extra.get("role") == "developer"
-    message: dict[str, Any] = {"role": "developer" if developer else turn.role}
+    message: dict[str, Any] = {"role": "developer" if _is_developer(turn) else turn.role}
     if turn.text or not turn.tool_calls:
         message["content"] = turn.text
     if turn.name:

@@ -11,7 +11,7 @@ literature are read as well: `user_input, completion_a, completion_b` (a is bett
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import orjson
@@ -19,7 +19,7 @@ import orjson
 from instructgen.formats import Format, Row, Unreadable, Unwritable
 from instructgen.formats.chat import chat_rows, closed, messages_of, single_answer
 from instructgen.formats.holds import demand
-from instructgen.formats.openai import MESSAGE, OPTIONAL, full_messages
+from instructgen.formats.openai import MESSAGE, OPTIONAL, full_messages, shown_in_messages
 from instructgen.formats.reading import list_of, rest_of
 from instructgen.records import Answer, Sample, Turn
 
@@ -195,6 +195,13 @@ class OpenAIPreference(Format):
             "preferred_output": full_messages([chosen]),
             "non_preferred_output": full_messages([rejected]),
         }
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return names, the role of developers, and the one key beside messages and tools that has a place."""
+        answers = (turn for answer in sample.answers for turn in answer.turns)
+        found = shown_in_messages([*sample.turns, *answers])
+        known = isinstance(sample.extra.get("parallel_tool_calls"), bool)
+        return found | ({"column parallel_tool_calls"} if known else set())
 
     def flat(self, row: Row) -> Row:
         """Return the row with the input's `tools` as a JSON text."""

@@ -11,7 +11,7 @@ Ratings: -1 wrong, 0 neutral, +1 right, null not rated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable, Unwritable
@@ -74,6 +74,11 @@ class Process(Format):
             "label": {"steps": [_unstep(step) for step in sample.steps], "finish_reason": finish},
         }
 
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return those of the two objects of which no other keys are known."""
+        own = (("question", "ground_truth_answer"), ("label", "finish_reason"))
+        return {f"column {name}" for name, key in own if _is_only(sample.extra.get(name), key)}
+
 
 class Stepwise(Format):
     """Rows for process reward models as TRL named them: steps that are right or wrong."""
@@ -124,6 +129,10 @@ def _demand_steps(sample: Sample, holds: frozenset[str], name: str) -> None:
         raise Unwritable("no_steps", f"format {name!r} needs rated steps; here are none")
     if sample.turns[-1].text != "\n".join(step.text for step in sample.steps):
         raise Unwritable("other_answer", f"format {name!r} holds the steps alone; the answer says something else")
+
+
+def _is_only(value: Any, key: str) -> bool:
+    return isinstance(value, dict) and set(value) == {key} and isinstance(value[key], str)
 
 
 def _rest(part: Mapping[str, Any], key: str) -> dict[str, Any]:

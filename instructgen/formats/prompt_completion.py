@@ -8,7 +8,7 @@ flan                     {"inputs": "...", "targets": "..."}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable, Unwritable
@@ -111,6 +111,10 @@ class Unpaired(ChatPromptCompletion):
         if not isinstance(label, bool):
             raise Unwritable("no_label", f"format {self.name!r} needs the label `desirable`, true or false")
         return {**super().write(sample), "label": label}
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return the label that is the column `label`."""
+        return {"label desirable"}
 
 
 class Flan(Format):

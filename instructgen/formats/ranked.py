@@ -9,7 +9,7 @@ answers with `answer`, `model`, `rank`) and NeMo's (`context`, `completions` wit
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable, Unwritable
@@ -65,15 +65,7 @@ class Ranked(Format):
         """Return the prompt and all answers, the closing one as rank 1. Raises: Unwritable for an unranked one."""
         demand(sample, self.holds, self.name)
         prompt, own = closed(sample.turns, self.name)
-        score, source = own.extra.get("score"), own.extra.get("source")
-        answers = [
-            {
-                "content": own.text,
-                "rank": 1,
-                "score": score if isinstance(score, int | float) and not isinstance(score, bool) else None,
-                "source": source if isinstance(source, str) else "",
-            }
-        ]
+        answers = [{"content": own.text, "rank": 1, "score": None, "source": "", **_rated(own)}]
         for other in sample.answers:
             if other.rank is None:
                 raise Unwritable("unranked", f"format {self.name!r} needs a rank for each answer; one has none")
@@ -85,6 +77,22 @@ class Ranked(Format):
                 {"content": other.turns[0].text, "rank": other.rank, "score": other.score, "source": other.source}
             )
         return {"prompt": chat_rows(prompt), "answers": answers}
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return what an answer has of its own: the other ones', and those keys of the closing one."""
+        found = {f"{name} of an answer" for name in ("rank", "score", "source")}
+        above = {key for turn in sample.turns[:-1] for key in turn.extra}
+        own = set(_rated(sample.turns[-1])) - above
+        return found | {f"turn key {key}" for key in own}
+
+
+def _rated(turn: Turn) -> dict[str, Any]:
+    """Return score and source of a closing answer, where its extra keys hold them."""
+    score, source = turn.extra.get("score"), turn.extra.get("source")
+    known: dict[str, Any] = {}
+    if isinstance(score, int | float) and not isinstance(score, bool):
+        known["score"] = score
+    return known | ({"source": source} if isinstance(source, str) else {})
 
 
 def _answer(part: Mapping[str, Any], number: int, nemo: bool) -> Answer:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row
-from instructgen.formats.holds import PARTS
+from instructgen.formats.holds import PARTS, demand, numbered
 from instructgen.formats.reading import plain
 from instructgen.records import Sample
+
+GIVEN_ID = "id"
+"""Note of a sample whose row gave it another id than that of its content."""
 
 
 class SampleRows(Format):
@@ -27,10 +30,31 @@ class SampleRows(Format):
         return isinstance(turns, list) and bool(turns) and all(isinstance(t, dict) and "role" in t for t in turns)
 
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
-        """Return the sample. Raises: pydantic's ValidationError for a field that is none of ours."""
+        """Return the sample, whose id is the hash of its content; another one that the row gives becomes a note.
+
+        Raises: pydantic's ValidationError for a field that is none of ours.
+        """
         text = row.get("sample")
-        return [Sample.model_validate_json(text) if isinstance(text, str) else Sample.model_validate(plain(row))]
+        if isinstance(text, str):
+            return [_identified(Sample.model_validate_json(text))]
+        given = plain(row)
+        if isinstance(given.get("id"), int):
+            given["id"] = str(given["id"])
+        return [_identified(Sample.model_validate(given))]
 
     def write(self, sample: Sample) -> Row:
-        """Return the sample as one JSON text: its free-form parts have no fixed schema."""
+        """Return the sample as one JSON text: its free-form parts have no fixed schema. Raises: Unwritable."""
+        demand(sample, self.holds, self.name)
         return {"sample": sample.model_dump_json(exclude_defaults=True)}
+
+
+def _identified(sample: Sample) -> Sample:
+    """Return the sample under the id of its content, or that one's `-2`; what it was called is noted."""
+    own = sample.content_id()
+    if sample.id == own or numbered(sample.model_copy(update={"id": own}), sample.id).id == sample.id:
+        return sample
+    known = sample.provenance
+    noted = sample.with_provenance(
+        source_id=known.source_id or sample.id, notes={**known.notes, GIVEN_ID: known.notes.get(GIVEN_ID, sample.id)}
+    )
+    return noted.model_copy(update={"id": own})

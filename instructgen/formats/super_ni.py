@@ -10,7 +10,7 @@ share a row again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row, Shared, Unreadable
@@ -76,6 +76,12 @@ class SuperNI(Format):
             known["Definition"] = [instruction]
         row: Row = {"Definition": [], "Positive Examples": [], "Negative Examples": [], **known}
         return [Shared([{**row, "Instances": [_instance(sample) for sample in samples]}], list(samples))]
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return the outputs that stand in the instance, and the task if all its keys have columns."""
+        outputs, task = sample.labels.get("outputs"), sample.extra.get("task")
+        found = {"label outputs"} if outputs == _instance(sample)["output"] else set()
+        return found | ({"column task"} if isinstance(task, dict) and set(task) <= set(self.columns) else set())
 
     def flat(self, row: Row) -> Row:
         """Return the row with lists of texts where task files have either a text or a list."""

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable
@@ -62,6 +62,10 @@ class Unnatural(Format):
             "output": answer.text,
         }
         return {"instruction": question.content, "instances": [instance]}
+
+    def shown(self, sample: Sample) -> Collection[str]:
+        """Return the constraints, which stand in the instance."""
+        return {"column constraints"} if isinstance(sample.extra.get("constraints"), str) else ()
 
 
 def _sample(instruction: str, given: str, one: Mapping[str, Any], rest: dict[str, Any]) -> Sample:

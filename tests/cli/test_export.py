@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from instructgen.cli import app
+from instructgen.exporters.folder import read_manifest
 from instructgen.exporters.options import bytes_in
 from instructgen.files import iter_rows
 from instructgen.records import Answer, Media, Sample, Turn
@@ -162,6 +163,71 @@ def test_broken_rows_are_counted_beside_good_ones(rows, tmp_path):
     assert "row 4: output: expected a text, found nothing" in done.stderr
     assert "row 5: not JSON" in done.stderr
     assert "input: 2 rows could not be read (missing_field)" in done.stderr
+
+
+TOLD = [
+    {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "reasoning_content": "hm"}],
+     "kto_tag": True},
+    {"messages": [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}], "kto_tag": False},
+    {"messages": []},
+    {"messages": [{"role": "king", "content": "Hi"}]},
+    {"messages": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("provenance", ["json", "columns", "none"])
+def test_what_the_columns_do_not_show_is_told(tmp_path, provenance):
+    """By name and number of samples, with where it is, or that it is lost: screen, manifest and card."""
+    path = tmp_path / "told.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in TOLD), encoding="utf-8")
+    shapes = ("--format", "messages", "--format", "sample", "--provenance", provenance)
+    done = run("export", path, *shapes, "--into", tmp_path / "out", "--json")
+
+    kept = "lost with --provenance none" if provenance == "none" else "kept in the provenance"
+    said = "messages: its own columns do not show column kto_tag (2 samples), turn key reasoning_content (1 sample); "
+    assert said + kept in done.stderr
+    assert "sample: its own" not in done.stderr
+    names = {"messages": {"column kto_tag": 2, "turn key reasoning_content": 1}}
+    assert json.loads(done.stdout)["unshown"] == names == read_manifest(tmp_path / "out")["unshown"]
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert "| `messages` | turn key reasoning_content | 1 |" in card
+    assert ("the column `provenance` has it" in card) == (provenance == "json")
+    assert ("it is not in this dataset" in card) == (provenance == "none")
+
+
+def test_rows_that_cannot_be_read_are_in_manifest_and_card(tmp_path):
+    """By reason, as on the screen; an empty conversation is such a row, a broken line too."""
+    path = tmp_path / "told.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in TOLD) + "{broken\n", encoding="utf-8")
+    done = run("export", path, "--format", "messages", "--into", tmp_path / "out")
+
+    counts = {"no_turns": 2, "unknown_role": 1, "unreadable_row": 1}
+    assert read_manifest(tmp_path / "out")["unreadable"] == counts
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    for reason, count in counts.items():
+        assert f"input: {count} rows could not be read ({reason})" in done.stderr
+        assert f"| input row | {reason} | {count} |" in card
+    assert "row 3: the conversation is empty: expected at least one turn" in done.stderr
+
+
+def test_ids_that_sample_rows_bring_are_kept_and_told(tmp_path):
+    """Ids are hashes of the content; what a row of our own shape says instead is a note, and found again."""
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    own = Sample.model_validate({"turns": turns}).id
+    rows = [{"id": "foo", "turns": turns}, {"id": 7, "turns": turns, "provenance": {"source": "x", "source_id": "q"}},
+            {"id": own, "turns": turns}, {"id": f"{own}-9", "turns": turns}, {"turns": turns}]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = run("export", path, "--format", "alpaca", "--format", "sample", "--into", tmp_path / "out")
+
+    assert "input: 2 samples had ids of their own; ids are hashes of the content" in done.stderr
+    assert "2 samples had another one in the source" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    for name in ("alpaca", "sample"):
+        found = [row for _, row in iter_rows(tmp_path / "out" / name)]
+        assert [row["id"] for row in found] == [own, f"{own}-2", f"{own}-3", f"{own}-9", f"{own}-4"]
+        known = [json.loads(row["provenance"]) for row in found]
+        assert [one.get("notes") for one in known] == [{"id": "foo"}, {"id": "7"}, None, None, None]
+        assert [one["source_id"] for one in known] == ["foo", "q", "3", "4", "5"]
 
 
 def test_giant_row_groups_are_cut(tmp_path, monkeypatch):
