@@ -16,6 +16,9 @@ Token = Annotated[str, typer.Option(help="Access token; default: HF_TOKEN, or th
 Endpoint = Annotated[str, typer.Option(help="Address of the Hub; default: HF_ENDPOINT, else huggingface.co.")]
 Revision = Annotated[str, typer.Option(help="Branch.")]
 
+NAMED = 6
+"""Replaced parts of a card that a line names."""
+
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `instructgen export` wrote.")],
@@ -85,6 +88,9 @@ def _tell(planned: Plan) -> None:
         say(f"  + {path}")
     for path in planned.delete:
         say(f"  - {path}")
+    if planned.replaced:
+        more = f" and {len(planned.replaced) - NAMED} more" if len(planned.replaced) > NAMED else ""
+        say(f"  of the card there this one replaces: {', '.join(planned.replaced[:NAMED])}{more}")
 
 
 def _tell_rows(folder: Path, name: str, access: Access, revision: str) -> None:

@@ -20,6 +20,10 @@ from instructgen.exporters.vocabulary import language_code, licence_id, problems
 
 OWN_KEYS = ("configs", "dataset_info", "size_categories", "license", "language")
 """YAML keys that say what the data is: rewritten at each export. Others are set once and then the author's."""
+PLACE = "PATH_OR_NAME"
+"""Stands for the dataset's folder or name in code, until a push knows it."""
+WITH_PLACE = frozenset({"load", "training"})
+"""The generated sections with such code."""
 _BLOCK = re.compile(r"<!-- instructgen:begin (\S+) -->\n.*?<!-- instructgen:end \1 -->\n?", re.DOTALL)
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)\r?\n---\r?\n?(.*)\Z", re.DOTALL)
 
@@ -212,18 +216,44 @@ def _block(name: str, text: str) -> str:
     return f"<!-- instructgen:begin {name} -->\n{text.strip()}\n<!-- instructgen:end {name} -->\n"
 
 
-def split_card(text: str) -> tuple[dict[str, Any], str]:
-    """Return a card's YAML and its body; ({}, text) without YAML. Raises: ExportError when it is no YAML."""
+def split_card(text: str, name: str = "README.md") -> tuple[dict[str, Any], str]:
+    """Return a card's YAML and its body; ({}, text) without YAML. Raises: ExportError, under `name`, for no YAML."""
     match = _FRONT.match(text)
     if match is None:
         return {}, text
     try:
         front = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise ExportError(
-            f"README.md: its YAML head cannot be read: {error}; correct it, or remove the file"
-        ) from error
-    return (front if isinstance(front, dict) else {}), match[2]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that there is not
+        said = " ".join(str(error).split())
+        raise ExportError(f"{name}: its YAML head cannot be read: {said}; correct it, or remove the file") from error
+    if not isinstance(front, dict | None):
+        raise ExportError(f"{name}: its YAML head holds {front!r:.40}, expected keys; correct it, or remove the file")
+    return front or {}, match[2]
+
+
+def joined(ours: str, theirs: str, name: str) -> tuple[str, list[str]]:
+    """Return our card as it is to be published over theirs, and what of theirs it replaces, for people.
+
+    YAML keys and tags that only theirs has are kept, and the text that people wrote there if ours has none.
+    Raises: ExportError, under `name`, when theirs cannot be read.
+    """
+    (front, body), (known, there) = split_card(ours), split_card(theirs, name)
+    both = {key for key in known if key in front and key not in OWN_KEYS}
+    told = [f"key {key}" for key in known if key in both - {"tags"} and known[key] != front[key]]
+    more = {key: value for key, value in known.items() if key not in front}
+    tags = [tag for tag in _texts(known.get("tags")) if tag not in _texts(front.get("tags"))]
+    written, here = _BLOCK.sub("", there).strip(), _BLOCK.sub("", body).strip()
+    if here:
+        told += [f"text {line.strip()[:60]!r}" for line in written.splitlines() if line.strip() not in here]
+    if not (more or tags or (written and not here)):
+        return ours, told
+    head = yaml.safe_dump({**more, "tags": tags}, sort_keys=False, allow_unicode=True)
+    return render(front, blocks(ours), f"---\n{head}---\n{body if here else there}"), told
+
+
+def addressed(text: str, name: str) -> str:
+    """Return a card whose generated code loads the dataset by this name."""
+    return _BLOCK.sub(lambda block: block[0].replace(PLACE, name) if block[1] in WITH_PLACE else block[0], text)
 
 
 def blocks(text: str) -> dict[str, str]:
@@ -233,8 +263,3 @@ def blocks(text: str) -> dict[str, str]:
         lines = match[0].strip().splitlines()
         found[match[1]] = "\n".join(lines[1:-1])
     return found
-
-
-def by_hand(text: str) -> str:
-    """Return what a card says outside of the generated sections, its YAML apart."""
-    return _BLOCK.sub("", split_card(text)[1]).strip()

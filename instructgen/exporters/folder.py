@@ -89,6 +89,8 @@ def _export(
 ) -> Exported:
     working = into / WORKING
     try:
+        card.split_card(_old_card(into), str(into / "README.md"))  # a card that cannot be kept is told before any work
+        _check_places(into, renderer)
         stale = _take_back(into, working)
         with Writing(working, renderer) as made, closing(rendered(samples, renderer, watch)) as batches:
             for batch in batches:
@@ -159,6 +161,17 @@ def _finish(
 def _old_card(into: Path) -> str:
     readme = into / "README.md"
     return files.read_text(readme) if readme.is_file() else ""
+
+
+def _check_places(into: Path, renderer: Renderer) -> None:
+    """Raise ExportError for a file where a folder of ours belongs, and the reverse."""
+    folders = [*(shape.name for shape in renderer.formats), "jsonl", "axolotl"]
+    for name in folders:
+        if (into / name).exists() and not (into / name).is_dir():
+            raise ExportError(f"{into / name} is a file; a folder of this name is to be written. Move it away")
+    for name in (MANIFEST, "README.md", "dataset_info.json", "croissant.json"):
+        if (into / name).is_dir():
+            raise ExportError(f"{into / name} is a folder; a file of this name is to be written. Move it away")
 
 
 def _describe(working: Path, rows: Mapping[str, Mapping[str, int]], crumb: dict[str, Any]) -> list[Path]:

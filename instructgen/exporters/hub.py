@@ -58,6 +58,8 @@ class Plan(BaseModel):
     unchanged: tuple[str, ...]
     bytes: int
     """Size of the files to send."""
+    replaced: tuple[str, ...] = ()
+    """What people wrote into the card on the Hub that this folder's card says otherwise."""
     tag: str = ""
     """Name that the version gets."""
     tagged: bool = False
@@ -169,7 +171,7 @@ def _checked(folder: Path, repo: str) -> dict[str, Any]:
         path = folder / name
         if not path.is_file() or path.stat().st_size != known["bytes"] or _sha256(path) != known["sha256"]:
             raise HubError(f"{path} is missing or was changed since the export; export again, then push")
-    front, _ = card.split_card(files.read_text(folder / README))
+    front, _ = card.split_card(files.read_text(folder / README), str(folder / README))
     wrong = problems(front)
     if wrong:
         raise HubError(f"{folder / README}: the Hub would refuse the card: {'; '.join(wrong)}")
@@ -263,7 +265,7 @@ def _planned(errand: _Errand) -> tuple[Plan, dict[str, Path | bytes]]:
     except RevisionNotFoundError:
         known, parent = False, api.repo_info(repo, repo_type="dataset").sha or ""
     remote = _remote(api, repo, parent) if parent else {}
-    contents[README] = _card(api, folder, repo, parent if README in remote else "")
+    contents[README], replaced = _card(api, folder, repo, parent if README in remote else "")
     add = [name for name, content in sorted(contents.items()) if remote.get(name) not in _oids(content)]
     ours = _brought(api, repo, parent) if MANIFEST in remote else set()
     gone = [name for name in sorted(remote) if name not in contents and name in ours and _DATA.fullmatch(name)]
@@ -276,6 +278,7 @@ def _planned(errand: _Errand) -> tuple[Plan, dict[str, Path | bytes]]:
         delete=tuple(gone),
         unchanged=tuple(sorted(set(contents) - set(add))),
         bytes=sum(_size(contents[name]) for name in add),
+        replaced=tuple(replaced),
         tag=errand.tag,
     )
     if parent and (errand.tag or revision != "main"):
@@ -323,15 +326,13 @@ def _fetched(api: HfApi, repo: str, revision: str, name: str) -> bytes:
     return Path(api.hf_hub_download(repo, name, repo_type="dataset", revision=revision)).read_bytes()
 
 
-def _card(api: HfApi, folder: Path, repo: str, revision: str) -> bytes:
-    """Return the card to publish: our blocks, with what people wrote around them there if nobody did so here."""
-    text = files.read_text(folder / README).replace("PATH_OR_NAME", repo)
+def _card(api: HfApi, folder: Path, repo: str, revision: str) -> tuple[bytes, list[str]]:
+    """Return the card to publish, with what people wrote there, and what of that it replaces."""
+    text, replaced = card.addressed(files.read_text(folder / README), repo), list[str]()
     if revision:
         there = _fetched(api, repo, revision, README).decode("utf-8", "replace")
-        if card.by_hand(there) and not card.by_hand(text):
-            front, _ = card.split_card(text)
-            text = card.render(front, card.blocks(text), there)
-    return text.encode()
+        text, replaced = card.joined(text, there, f"{README} of {repo} on the Hub")
+    return text.encode(), replaced
 
 
 def _size(content: Path | bytes) -> int:

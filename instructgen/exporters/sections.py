@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from instructgen.exporters.card import Config, Facts, Told, citation
+from instructgen.exporters.card import PLACE, Config, Facts, Told, citation
 from instructgen.exporters.checks import PER_TURN
 from instructgen.formats.sample import GIVEN_ID
 
@@ -43,7 +43,7 @@ def _summary(told: Told) -> str:
 
 
 def _load(configs: Iterable[Config]) -> str:
-    lines = "\n".join(f'{config.name} = load_dataset("PATH_OR_NAME", "{config.name}")' for config in configs)
+    lines = "\n".join(f'{config.name} = load_dataset("{PLACE}", "{config.name}")' for config in configs)
     return f"## How to load it\n\n```python\nfrom datasets import load_dataset\n\n{lines}\n```"
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from instructgen.exporters.card import PLACE
+
 Rows = Mapping[str, Mapping[str, int]]
 """Config -> split -> rows."""
 
@@ -155,7 +157,7 @@ def _trl(rows: Rows) -> str:
     blocks = []
     for config in (config for config in rows if config in TRL):
         trainer, columns = TRL[config]
-        load = f'load_dataset("PATH_OR_NAME", "{config}", split="{_training(rows[config])}")'
+        load = f'load_dataset("{PLACE}", "{config}", split="{_training(rows[config])}")'
         blocks.append(
             f"from datasets import load_dataset\nfrom trl import {trainer}\n\n"
             f"data = {load}.select_columns({json.dumps(columns)})\n"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from instructgen import files
-from instructgen.errors import ExportError, RunError
+from instructgen.errors import ExportError, InstructgenError, RunError
 from instructgen.exporters.card import split_card
 from instructgen.exporters.folder import Options, export, split_of
 from instructgen.formats.alpaca import Alpaca
@@ -373,6 +373,34 @@ def test_what_the_author_wrote_in_the_card_stays(tmp_path):
     assert "\nThe end.\n\n<!-- instructgen:begin changes -->" in body
     assert "- samples 2 -> 1,001" in body
     assert body.count("## Contents") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("README.md", b"---\na: [\n---\n", "README.md: its YAML head cannot be read"),
+        ("README.md", b"---\na: 2024-13-45\n---\n", "README.md: its YAML head cannot be read"),
+        ("README.md", b"---\n- a\n---\n", "README.md: its YAML head holds"),
+        ("README.md", b"caf\xe9", "not UTF-8"),
+        ("README.md", None, "README.md is a folder"),
+        ("croissant.json", None, "croissant.json is a folder"),
+        ("messages", b"mine", "messages is a file; a folder of this name is to be written"),
+    ],
+)
+def test_what_is_in_the_way_is_told_before_any_work(tmp_path, name, content, said):
+    """A card that cannot be kept, a file where a folder belongs: no row is read, and the old dataset stays."""
+    export(some(2), [Alpaca()], tmp_path)
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir() if content is None else (tmp_path / name).write_bytes(content)
+    before = tree(tmp_path)
+
+    def unread():
+        raise AssertionError("a row was read")
+        yield
+
+    with pytest.raises(InstructgenError, match=said):
+        export(unread(), BOTH, tmp_path)
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.full

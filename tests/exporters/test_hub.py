@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from instructgen.errors import ExportError, HubError
 from instructgen.exporters import hub
+from instructgen.exporters.card import split_card
 from instructgen.exporters.folder import Options, export
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.detect import read
@@ -131,6 +132,77 @@ def test_what_people_wrote_on_the_hub_stays(site, folder):
     card = site.store.get(files_at(site)["README.md"]["sha256"]).decode()
     assert "\nRead me!\n" in card
     assert "1K<n<10K" in card
+
+
+def card_of(server, revision="main"):
+    return server.store.get(files_at(server, revision)["README.md"]["sha256"]).decode()
+
+
+def write_there(server, text):
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    operation = CommitOperationAdd("README.md", text.encode())
+    api = HfApi(endpoint=server.url, token="t")
+    api.create_commit(NAME, [operation], commit_message="card", repo_type="dataset")
+
+
+def test_what_people_set_on_the_hub_stays(site, folder):
+    """YAML keys and tags that only the card there has; pushed again there is nothing to change."""
+    hub.push(folder, NAME, site.access)
+    write_there(site, card_of(site).replace("\ntags:\n", "\nannotations_creators:\n- found\ntags:\n- cooking\n"))
+    export(some(30), BOTH, folder, Options(licence="mit"))
+
+    done = hub.push(folder, NAME, site.access)
+
+    front, _ = split_card(card_of(site))
+    assert front["annotations_creators"] == ["found"]
+    assert {"cooking", "instructgen"} <= set(front["tags"])
+    assert done.plan.replaced == ()
+    assert hub.push(folder, NAME, site.access).plan.is_empty
+
+
+def test_what_a_card_replaces_on_the_hub_is_told(site, folder, tmp_path):
+    """Where both say something of their own this folder's card holds, and --dry-run says what goes."""
+    hub.push(folder, NAME, site.access)
+    mine = folder / "README.md"
+    mine.write_text(mine.read_text(encoding="utf-8") + "\nMine and ours.\n", encoding="utf-8")
+    write_there(site, card_of(site).replace("- text-generation", "- question-answering") + "\nOurs.\n\nTheirs alone.\n")
+
+    words = ["-m", "instructgen", "push", str(folder), NAME]
+    told = [child([*words, *more], server=site, home=tmp_path / "h") for more in (["--dry-run"], [])]
+
+    for done in told:
+        assert done.returncode == 0, done.stderr
+        assert (
+            "of the card there this one replaces: key task_categories, text 'Ours.', text 'Theirs alone.'"
+            in done.stderr
+        )
+    assert card_of(site).endswith("Mine and ours.\n")
+    assert "Theirs" not in card_of(site)
+
+
+@pytest.mark.parametrize("head", ["a: [", "a: 2024-13-45", "- a"])
+def test_a_broken_card_on_the_hub_is_named(site, folder, head):
+    """Nothing is sent; the message says which of the two cards it is."""
+    hub.push(folder, NAME, site.access)
+    write_there(site, f"---\n{head}\n---\nHello\n")
+
+    with pytest.raises(ExportError, match=r"README.md of tester/demo on the Hub: its YAML head"):
+        hub.push(folder, NAME, site.access)
+
+
+def test_only_our_own_code_gets_the_datasets_name(site, folder):
+    """What a person or a row says of PATH_OR_NAME stays as it is."""
+    export([*some(20), Sample.single("PATH_OR_NAME?", output="Yes.")], BOTH, folder, Options(licence="mit"))
+    mine = folder / "README.md"
+    mine.write_text(mine.read_text(encoding="utf-8") + "\nReplace PATH_OR_NAME by yours.\n", encoding="utf-8")
+
+    hub.push(folder, NAME, site.access)
+
+    card = card_of(site)
+    assert "Replace PATH_OR_NAME by yours." in card
+    assert 'load_dataset("tester/demo", "alpaca")' in card
+    assert 'load_dataset("PATH_OR_NAME' not in card
 
 
 @pytest.mark.parametrize("status", [409, 412, 500, 503])
