@@ -1,4 +1,4 @@
-"""JSON lines read in blocks of a few million bytes, and work done beside ours in a thread.
+"""JSON lines and Parquet read in blocks of a few million bytes, and work done beside ours in a thread.
 
 Arrow, numpy, hashing and writing do not hold Python's lock, so reading, working and writing overlap on several cores;
 one thread each, in order, so that what comes out does not depend on how many cores there are.
@@ -12,12 +12,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import instructgen.files as files
 from instructgen.formats import Format
-from instructgen.formats.single import Singles, columns_of_block, read_light
+from instructgen.formats.single import Singles, columns_of_batch, columns_of_block, read_light
 from instructgen.records import Rejection, Sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BLOCK = 4 << 20
 """Bytes of a block; a longer line makes a block of its own."""
@@ -63,6 +66,40 @@ class Block:
         yield from with_broken(read_light(values, self.shape, self.source), bad)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a Parquet file, by column, of a shape whose rows stand alone."""
+
+    columns: pa.RecordBatch
+    first: int
+    """Number of the first row, from 1."""
+    shape: Format
+    source: str
+
+    def made(self) -> Iterator[Singles | Sample | Rejection]:
+        """Yield what is in it: by column, else, if any row is not plain, row by row."""
+        singles = columns_of_batch(self.columns, self.shape, self.first, self.source)
+        if singles is not None:
+            yield singles
+            return
+        from instructgen import parquet
+
+        bad: list[Rejection] = []
+        rows = parquet.rows(self.columns, self.first, lambda number, problem: bad.append(broken(number, problem)))
+        yield from with_broken(read_light(rows, self.shape, self.source), bad)
+
+
+def batches_of(paths: Iterable[Path], shape: Format, source: str) -> Iterator[Batch]:
+    """Yield Parquet files; rows are numbered through all of them. Raises: DataError."""
+    from instructgen import parquet
+
+    first = 1
+    for path in paths:
+        for columns in parquet.batches(path):
+            yield Batch(columns, first, shape, source)
+            first += len(columns)
+
+
 def blocks_of(rows: Iterable[Mapping[str, Any]], shape: Format) -> Iterator[Block]:
     """Yield rows of a shape that are in memory as blocks, to be rendered elsewhere; they have no source to name."""
     lines, size, first = list[bytes](), 0, 1
@@ -79,7 +116,7 @@ def blocks_of(rows: Iterable[Mapping[str, Any]], shape: Format) -> Iterator[Bloc
 class Blocks:
     """A file as its blocks; or what is in them, made ahead of its use."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
+    def __init__(self, blocks: Iterable[Block | Batch]) -> None:
         self.blocks = blocks
 
     def __iter__(self) -> Iterator[Singles | Sample | Rejection]:

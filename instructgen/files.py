@@ -300,19 +300,22 @@ def _json(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
     yield from enumerate(value, 1)
 
 
-def _parquet(path: Path, _bad: BadRow) -> Iterator[tuple[int, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _parquet(path: Path, bad: BadRow) -> Iterator[tuple[int, Any]]:
+    from instructgen import parquet
 
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {str(error).rstrip('.')}") from error
+    first = 1
+    for batch in parquet.batches(path):
+        yield from parquet.rows(batch, first, bad)
+        first += len(batch)
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """Return the Parquet files that `iter_rows` reads at this path, in their order; none where it reads other files."""
+    layout = layout_of(path)
+    if layout == "folder":
+        chosen = next((found for kind in _DATA_SUFFIXES if (found := _files_of_kind(path, kind, None))), [])
+        return chosen if all(layout_of(file) == "parquet" for file in chosen) else []
+    return [path] if layout == "parquet" else []
 
 
 def _delimited(path: Path, bad: BadRow, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Any]]:

@@ -6,7 +6,7 @@ for made in given: ...                            # Sample, or Rejection for a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import instructgen.files as files
 import instructgen.registry as registry
-from instructgen.blocks import Block, Blocks, blocks_of, broken, line_blocks, with_broken
+from instructgen.blocks import Block, Blocks, batches_of, blocks_of, broken, line_blocks, with_broken
 from instructgen.errors import DataError
 from instructgen.formats import Format
 from instructgen.formats.detect import LOOKED_AT, detect, read, read_row
@@ -76,6 +76,8 @@ class Rows:
     """Filled while `rows` are read: those that could not be."""
     lines: Path | None = None
     """The file of JSON lines that they are in, if it is one."""
+    tables: Sequence[Path] = ()
+    """The Parquet files that they are in, if it is those."""
 
 
 def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda _: None) -> Rows:
@@ -106,12 +108,16 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
             raise DataError(f"{name}: {error}") from error
         said(f"{name}: {reason}")
     lines = data if files.layout_of(data) == "jsonl" else None
-    return Rows(path, chain(head, rows), found, path.name if given != "-" else "stdin", bad, lines)
+    source = path.name if given != "-" else "stdin"
+    return Rows(path, chain(head, rows), found, source, bad, lines, files.parquet_files(data))
 
 
 def _light(rows: Rows) -> Iterable[Singles | Sample | Rejection]:
-    """Return what is in the rows, plain ones by column; a file of JSON lines as blocks where its rows stand alone."""
-    if rows.lines is None or type(rows.format).gather is not Format.gather:
+    """Return what is in the rows, plain ones by column; JSON lines and Parquet as blocks where rows stand alone."""
+    stand_alone = type(rows.format).gather is Format.gather
+    if stand_alone and rows.tables:
+        return Blocks(batches_of(rows.tables, rows.format, rows.source))
+    if rows.lines is None or not stand_alone:
         return with_broken(read_light(rows.rows, rows.format, rows.source), rows.bad)
     return Blocks(Block(data, first, rows.format, rows.source) for first, data in line_blocks(rows.lines))
 

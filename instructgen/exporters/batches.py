@@ -8,19 +8,17 @@ workers there are changes no byte of the result.
 from __future__ import annotations
 
 import os
-import pickle
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
 
-from instructgen.blocks import Block, Blocks, in_order
+from instructgen.blocks import Batch, Block, Blocks, in_order
 from instructgen.errors import ExportError
+from instructgen.exporters.processes import pool as processes
+from instructgen.exporters.processes import sendable
 from instructgen.exporters.rendering import Rendered, Renderer
 from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample
@@ -94,13 +92,13 @@ def _batches(samples: Iterable[Sample | Singles]) -> Iterator[Sequence[Sample] |
         yield batch
 
 
-def _of_block(renderer: Renderer, block: Block) -> tuple[list[Rendered], list[Rejection]]:
+def _of_block(renderer: Renderer, block: Block | Batch) -> tuple[list[Rendered], list[Rejection]]:
     rejections: list[Rejection] = []
     batches = _batches(readable(block.made(), Watch(unreadable=rejections.append)))
     return [renderer.render(batch) for batch in batches], rejections
 
 
-def _of_blocks(blocks: Iterator[Block], renderer: Renderer) -> Iterator[tuple[list[Rendered], list[Rejection]]]:
+def _of_blocks(blocks: Iterator[Block | Batch], renderer: Renderer) -> Iterator[tuple[list[Rendered], list[Rejection]]]:
     head = list(islice(blocks, PROCESSES_FROM))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(MOST, cores)
@@ -109,7 +107,7 @@ def _of_blocks(blocks: Iterator[Block], renderer: Renderer) -> Iterator[tuple[li
         workers = max(2, min(THREADS, cores))
         pool = ThreadPoolExecutor(workers)
     else:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
+        pool = processes(workers)
     try:
         yield from in_order(lambda block: pool.submit(_of_block, renderer, block), chain(head, blocks), workers)
     except BrokenProcessPool as error:
@@ -121,27 +119,10 @@ def _of_blocks(blocks: Iterator[Block], renderer: Renderer) -> Iterator[tuple[li
         pool.shutdown(cancel_futures=True)
 
 
-def _pays(block: Block, renderer: Renderer) -> bool:
+def _pays(block: Block | Batch, renderer: Renderer) -> bool:
     """Tell whether blocks like this one are work for processes: samples are made, and all it takes can be sent."""
-    if not renderer.stand_alone or any(type(shape).__module__ == "__main__" for shape in renderer.formats):
+    if not renderer.stand_alone:
         return False
     if renderer.takes_singles and isinstance(next(block.made(), None), Singles):
         return False
-    try:
-        pickle.dumps((renderer, block.shape))
-    except (pickle.PicklingError, AttributeError, TypeError):  # a tokenizer, a template
-        return False
-    return True
-
-
-def _begin() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return sendable((renderer, block.shape))

@@ -134,6 +134,27 @@ def columns_of_block(data: bytes, shape: Format, first: int, source: str = "") -
     return _made({name: table[name].chunk(0) for name in names}, shape, np.arange(first, first + len(table)), source)
 
 
+def columns_of_batch(batch: pa.RecordBatch, shape: Format, first: int, source: str = "") -> Singles | None:
+    """Return rows of Parquet as columns; `None` when any is more or other than a plain row of the shape."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = [name for name in shape.plain or () if name]
+    if not reads_singles(shape) or batch.nbytes > BLOCK_BYTES or sorted(batch.schema.names) != sorted(names):
+        return None
+    columns = {}
+    for name in names:
+        values = batch[name]
+        if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+            return None
+        columns[name] = pa.concat_arrays([values.cast(pa.string())])  # none is a slice
+        try:
+            columns[name].validate(full=True)
+        except pa.ArrowInvalid:  # not UTF-8
+            return None
+    return _made(columns, shape, np.arange(first, first + len(batch)), source)
+
+
 def _made(columns: Mapping[str, pa.Array], shape: Format, numbers: Any, source: str) -> Singles | None:
     """Return columns of the shape as `Singles`; `None` when a question or an answer is null."""
     import numpy as np

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from instructgen import blocks
+from instructgen import blocks, parquet
 from instructgen.blocks import Blocks, blocks_of
 from instructgen.cli.inputs import open_input
 from instructgen.errors import ExportError
@@ -61,8 +63,8 @@ def test_processes_change_no_byte(tmp_path, many, monkeypatch):
     threads = exported(many, tmp_path / "threads", formats, **options)
     monkeypatch.setattr(batches, "PROCESSES_FROM", 3)
     started = []
-    begin = batches.ProcessPoolExecutor
-    monkeypatch.setattr(batches, "ProcessPoolExecutor", lambda *a, **k: started.append(a[0]) or begin(*a, **k))
+    begin = batches.processes
+    monkeypatch.setattr(batches, "processes", lambda workers: started.append(workers) or begin(workers))
     processes = exported(many, tmp_path / "processes", formats, **options)
     bad = []
     export(open_input(str(many)).made, formats, tmp_path / "one", Options(**options), watch=Watch(bad.append))
@@ -73,6 +75,21 @@ def test_processes_change_no_byte(tmp_path, many, monkeypatch):
     assert sorted(str(one.as_json()) for one in bad) == sorted(map(str, threads[1]))
     assert len(threads[1]) == len(BAD)
     assert threads[2] == len(ROWS) + 400 + 3
+
+
+def test_parquet_is_rendered_in_blocks_as_well(tmp_path, monkeypatch):
+    """A folder of Parquet shards, labelled or plain: by blocks and in processes what it is row by row, numbers too."""
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 64)
+    monkeypatch.setattr(batches, "PROCESSES_FROM", 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    for name, rows in (("labelled", ROWS), ("plain", [{k: v for k, v in r.items() if k != "category"} for r in ROWS])):
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.Table.from_pylist(rows[:500]), tmp_path / name / "a.parquet", row_group_size=150)
+        pq.write_table(pa.Table.from_pylist(rows[500:]), tmp_path / name / "b.parquet", row_group_size=150)
+        light = exported(tmp_path / name, tmp_path / f"{name}-light", [Alpaca(), Messages()])
+        export(open_input(str(tmp_path / name)).made, [Alpaca(), Messages()], tmp_path / f"{name}-one")
+        assert tree(tmp_path / f"{name}-one") == light[0]
+        assert light[1:] == ([], len(ROWS))
 
 
 def test_blocks_of_a_run_are_its_samples(tmp_path, monkeypatch):
@@ -135,6 +152,26 @@ def said(_):
     print("under way", flush=True)
 export(open_input(%r).light, [Alpaca()], Path(%r), watch=batches.Watch(progress=said))
 """
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path, many):
+    """Processes do not begin with the caller's script: what it does before it exports is done once."""
+    script, ran = tmp_path / "mine.py", tmp_path / "ran"
+    code = SCRIPT % (str(many), str(tmp_path / "out"))
+    script.write_text(f"open({str(ran)!r}, 'a').write('once;')\n" + code)
+    subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.DEVNULL)
+    assert ran.read_text() == "once;"
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_shape_of_the_script_itself_is_no_work_for_processes(tmp_path, many):
+    """What is defined in `__main__` cannot be found by another process: threads do it."""
+    code = SCRIPT.replace("def said", "class Mine(Alpaca):\n    pass\ndef said").replace("[Alpaca()]", "[Mine()]")
+    code = code.replace("export(open", "batches.processes = None\nexport(open")
+    subprocess.run(
+        [sys.executable, "-c", code % (str(many), str(tmp_path / "out"))], check=True, stdout=subprocess.DEVNULL
+    )
+    assert (tmp_path / "out" / "manifest.json").exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="children are looked up in /proc")

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.detect import read
 from instructgen.formats.messages import Messages
 from instructgen.formats.prompt_completion import Flan, PromptCompletion
-from instructgen.formats.single import Singles, read_light, samples_of, writes_singles
+from instructgen.formats.single import Singles, columns_of_batch, read_light, samples_of, writes_singles
 from instructgen.records import Rejection, Sample
 from tests.exporters.test_folder import tree
 
@@ -244,3 +246,33 @@ def test_plain_lines_of_a_file_are_columns(tmp_path):
     assert len(made) > 5
     assert all(isinstance(one, Singles) for one in made)
     assert [number for one in made for number in one.numbers.to_pylist()] == list(range(1, len(PLAIN) + 1))
+
+
+def table(**columns):
+    """Return a batch of texts; what is given as bytes need not be UTF-8."""
+    raw = {name: [v.encode() if isinstance(v, str) else v for v in values] for name, values in columns.items()}
+    arrays = {name: pa.array(values, pa.binary()).view(pa.string()) for name, values in raw.items()}
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+@pytest.mark.parametrize(("rows", "by_column"), [
+    (table(instruction=["a", "é"], input=["", "x"], output=["1", "2"]), True),
+    (table(instruction=["cut", "a", "b"], input=["", "", "x"], output=["0", "1", "2"]).slice(1), True),
+    (table(instruction=["a"], input=[None], output=["1"]), True),
+    (table(instruction=["a"], input=["x"], output=["1"]).cast(
+        pa.schema([(name, pa.large_string()) for name in ("instruction", "input", "output")])), True),
+    (table(instruction=["a", "b"], input=["", ""], output=["1", None]), False),
+    (table(instruction=["a", b"\xff", "c"], input=["", "", ""], output=["1", "2", "3"]), False),
+    (table(instruction=["a"], output=["1"]), False),
+    (table(instruction=["a"], input=["x"], output=["1"], category=["qa"]), False),
+])  # fmt: skip
+def test_rows_of_parquet_are_read_as_row_by_row(tmp_path, rows, by_column):
+    """By column where all are plain, else one by one: the same samples, and the same rejections, either way."""
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    given = open_input(str(tmp_path / "rows.parquet"))
+    light = list(given.light)
+    assert isinstance(columns_of_batch(rows, Alpaca(), 1), Singles) == by_column
+    flat = [one for made in light for one in ([made] if isinstance(made, Rejection) else samples_of(made))]
+    expected = list(open_input(str(tmp_path / "rows.parquet")).made)
+    assert sorted(str(one.as_json()) for one in flat) == sorted(str(one.as_json()) for one in expected)
+    assert len(flat) == len(rows)
