@@ -20,6 +20,7 @@ from instructgen.teachers.ledger import Ledger
 from instructgen.teachers.openai import OpenAITeacher
 from instructgen.teachers.retry import backoff
 from instructgen.teachers.route import GONE, Endpoint, Route, Trouble
+from instructgen.teachers.sent import SentBook
 from instructgen.teachers.tokens import most_usage
 
 __all__ = ["Endpoint", "OpenAIConnection"]
@@ -46,6 +47,7 @@ class OpenAIConnection:
         http: Http,
         others: Sequence[tuple[Endpoint, Http]] = (),
         learnt: Learnt | None = None,
+        sent: SentBook | None = None,
     ) -> None:
         self.ledger = Ledger()
         self._deadline = teacher.deadline
@@ -54,8 +56,9 @@ class OpenAIConnection:
         self._most_asleep = teacher.places
         self._readable = -1
         self._rng = Random()  # jitter has to differ between processes, and decides nothing that is stored
+        learnt, sent = learnt or Learnt(), sent or SentBook()
         self._routes = [
-            Route(teacher, each, its_http, self.ledger, self._rng, learnt or Learnt())
+            Route(teacher, each, its_http, self.ledger, self._rng, learnt, sent)
             for each, its_http in [(endpoint, http), *others]
         ]
         for route in self._routes:

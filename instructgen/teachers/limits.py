@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from random import Random
+from typing import Protocol
 
 MINUTE = 60.0
 ON_THE_WAY = 1.0
@@ -71,6 +73,11 @@ class Window:
         self._sum += amount
         return spent
 
+    def recall(self, amount: float, arrived: float) -> None:
+        """Count what was sent before this window was made; oldest first, before anything is taken."""
+        self._log.append(Spent(arrived, amount))
+        self._sum += amount
+
     def settle(self, spent: Spent, amount: float) -> None:
         """Replace an amount that was reserved by what it came to; one that has left the window is past."""
         if not spent.gone:
@@ -79,19 +86,43 @@ class Window:
 
 
 class Ticket:
-    """One request's entries in the windows of a `Pace`."""
+    """One request's entries in the windows of a `Pace`, and its number in the book of what was sent."""
 
-    __slots__ = ("requests", "tokens")
+    __slots__ = ("number", "requests", "tokens")
 
-    def __init__(self, requests: Spent | None, tokens: Spent | None) -> None:
+    def __init__(self, requests: Spent | None, tokens: Spent | None, number: int | None = None) -> None:
         self.requests = requests
         self.tokens = tokens
+        self.number = number
+
+
+class Book(Protocol):
+    """Where a sitting finds what earlier ones sent, and leaves for later ones what it sends."""
+
+    def earlier(self) -> list[tuple[float, int]]:
+        """Return (seconds since it arrived, tokens) of each request that still counts, oldest first."""
+
+    def note(self, tokens: int) -> int:
+        """Note a request that is being sent; return its number."""
+
+    def settle(self, number: int, tokens: int | None) -> None:
+        """Note that it was answered, and took so many tokens where that is known."""
 
 
 class Pace:
-    """Stated limits of one endpoint and model, and the pauses that it asks for. Waiters go in the order they came."""
+    """Stated limits of one endpoint and model, and the pauses that it asks for. Waiters go in the order they came.
 
-    def __init__(self, requests: int | None, tokens: int | None, rng: Random, minute: float = MINUTE) -> None:
+    With a `book`, limits hold across sittings.
+    """
+
+    def __init__(
+        self,
+        requests: int | None,
+        tokens: int | None,
+        rng: Random,
+        minute: float = MINUTE,
+        book: Book | None = None,
+    ) -> None:
         self._requests = Window(requests, minute) if requests else None
         share = math.ceil(EVEN_SHARES * requests / 60) if requests else 1
         self._even = Window(share, minute / 60, on_the_way=0) if requests else None
@@ -101,6 +132,12 @@ class Pace:
         self._open_at = -math.inf
         self._closed = False
         self._rng = rng
+        self._book = book if requests or tokens else None
+        now = time.monotonic()  # an event loop's clock
+        for age, took in self._book.earlier() if self._book else ():
+            for window, amount in ((self._requests, 1), (self._tokens, took)):
+                if window is not None:
+                    window.recall(amount, now - age)
 
     @property
     def most_tokens(self) -> float:
@@ -137,6 +174,7 @@ class Pace:
             return Ticket(
                 self._requests.take(1, now) if self._requests else None,
                 self._tokens.take(tokens, now) if self._tokens else None,
+                self._book.note(tokens) if self._book else None,
             )
 
     def close(self) -> None:
@@ -162,6 +200,8 @@ class Pace:
                 spent.arrived = min(spent.arrived, now)
         if ticket.tokens is not None and self._tokens is not None and used is not None:
             self._tokens.settle(ticket.tokens, used)
+        if ticket.number is not None and self._book is not None:
+            self._book.settle(ticket.number, used)
         self._freed.set()
 
 

@@ -234,6 +234,7 @@ class OpenAITeacher(Teacher):
         from instructgen.teachers.endpoint import OpenAIConnection
         from instructgen.teachers.http import open_http
         from instructgen.teachers.learnt import Learnt
+        from instructgen.teachers.sent import SentBook
 
         tls = self._tls()
         async with AsyncExitStack() as open_ones:
@@ -243,7 +244,9 @@ class OpenAITeacher(Teacher):
                 session = open_http(endpoint.headers, timeout=self.timeout, proxy=endpoint.proxy, tls=tls)
                 routes.append((endpoint, await open_ones.enter_async_context(session)))
             (first, http), *others = routes
-            yield OpenAIConnection(self, first, http, others, Learnt(folder))
+            sent = SentBook(folder)
+            open_ones.callback(sent.close)
+            yield OpenAIConnection(self, first, http, others, Learnt(folder), sent)
 
     def _tls(self) -> SSLContext | bool:
         from instructgen.teachers.http import tls_context

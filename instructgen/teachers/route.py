@@ -27,6 +27,7 @@ from instructgen.teachers.breaker import Breaker
 from instructgen.teachers.http import Broken, Http, Reply
 from instructgen.teachers.limits import Pace, Places
 from instructgen.teachers.retry import RETRIED, asked_wait, spent_wait
+from instructgen.teachers.sent import Sent
 from instructgen.teachers.tokens import prompt_bound
 from instructgen.teachers.urls import HIDDEN, OPENAI_HOST, host_of, joined, shown_url
 from instructgen.teachers.wire import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from instructgen.teachers.learnt import Learnt
     from instructgen.teachers.ledger import Ledger
     from instructgen.teachers.openai import OpenAITeacher
+    from instructgen.teachers.sent import SentBook
 
 log = logging.getLogger(__name__)
 
@@ -120,13 +122,21 @@ class Route:
     """One endpoint and key of a teacher, with its limits, its health and what its model does not take."""
 
     def __init__(
-        self, teacher: OpenAITeacher, endpoint: Endpoint, http: Http, ledger: Ledger, rng: Random, learnt: Learnt
+        self,
+        teacher: OpenAITeacher,
+        endpoint: Endpoint,
+        http: Http,
+        ledger: Ledger,
+        rng: Random,
+        learnt: Learnt,
+        sent: SentBook,
     ) -> None:
         self.endpoint = endpoint
         self.places = Places(teacher.concurrency, teacher.places_each)
         self.breaker = Breaker()
-        self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng)
         model = endpoint.model or teacher.model
+        book = Sent(sent, f"{endpoint.shown} {model} {endpoint.key_env}")
+        self.pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute, rng, book=book)
         self.name = f"{endpoint.shown} (model {model!r})"
         self.alone = True
         """False when the teacher has other endpoints."""

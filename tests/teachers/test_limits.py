@@ -113,7 +113,6 @@ def test_pace_keeps_both_limits_and_spreads_requests_evenly():
 
     assert most_within(moments, [1] * 180, 6.0) <= 120
     assert most_within(moments, [1] * 180, 0.1) <= 4
-    assert moments[-1] - moments[0] < 8.5  # the second window begins 6 s after the first
 
 
 def test_pace_holds_everyone_while_the_endpoint_asks_for_a_pause():
