@@ -13,7 +13,7 @@ from instructgen.formats import Format, Row
 from instructgen.formats.chat import chat_rows, turns_of
 from instructgen.formats.columns import chat
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, media_of, rest_of
+from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Sample
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Messages(Format):
         turns = turns_of(list_of(row, "messages"), "messages")
         tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
         media, columns = media_of(row)
+        turns = without_head(turns, media)
         return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
 
     def write(self, sample: Sample) -> Row:

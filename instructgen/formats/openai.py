@@ -18,7 +18,7 @@ import orjson
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chat import turns_of
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, media_of, rest_of
+from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.formats.unshown import NAME
 from instructgen.records import Sample, Turn
 
@@ -58,6 +58,7 @@ class OpenAI(Format):
         turns = turns_of(list_of(row, "messages"), "messages")
         tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
         media, columns = media_of(row)
+        turns = without_head(turns, media)
         return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
 
     def write(self, sample: Sample) -> Row:

@@ -10,12 +10,15 @@ import orjson
 
 from instructgen.formats import Format, Unreadable
 from instructgen.formats.holds import COLUMNS, MORE, noted, numbered, restored
-from instructgen.records import Media, Provenance, Sample, scrub
+from instructgen.records import Media, Provenance, Sample, Turn, scrub
 
 CARRIERS = frozenset({"provenance", MORE, *(f"provenance_{name}" for name in COLUMNS)})
 """Columns that our own exports add to a format's, beside `id`."""
 LABELS = frozenset({"category", "label", "options", "is_classification", "desirable"})
 """Columns that say something about the sample itself; they become labels."""
+MARK = "<image>"
+"""Where a text refers to an image, in LLaVA's rows and in LLaMA-Factory's."""
+HEAD = f"{MARK}\n"
 
 
 def text_of(row: Mapping[str, Any], key: str, *, missing_is_empty: bool = False) -> str:
@@ -83,6 +86,20 @@ def media_of(row: Mapping[str, Any]) -> tuple[tuple[Media, ...], frozenset[str]]
                 found += [Media(kind=kind, path=path) for path in paths]
                 columns.add(column)
     return tuple(found), frozenset(columns)
+
+
+def without_head(turns: tuple[Turn, ...], media: Sequence[Media]) -> tuple[Turn, ...]:
+    r"""Return turns without the mark of the only medium, an image, that opens the first question: that is its place.
+
+    Example: without_head((Turn(role="user", content="<image>\nWhat?"),), [Media(path="a.png")])[0].content -> "What?"
+    """
+    first = next((n for n, turn in enumerate(turns) if turn.role == "user"), None)
+    if first is None or [medium.kind for medium in media] != ["image"] or not turns[first].content.startswith(HEAD):
+        return turns
+    if sum(turn.content.count(MARK) for turn in turns) != 1:
+        return turns
+    opened = turns[first].model_copy(update={"content": turns[first].content.removeprefix(HEAD)})
+    return (*turns[:first], opened, *turns[first + 1 :])
 
 
 def without_ours(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from instructgen.formats import Format, Row, Unreadable
 from instructgen.formats.called import calls_in, linked, tools_in
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, media_of, rest_of
+from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Role, Sample, Turn
 
 SPEAKERS: dict[str, Role] = {
@@ -57,6 +57,7 @@ class ShareGPT(Format):
         tools = tools_in(row.get("tools"))
         known = KNOWN if tools is None else KNOWN | {"tools"}  # a text of any kind is a column like others
         media, columns = media_of(row)
+        turns = without_head(turns, media)
         return [Sample(turns=turns, tools=tools or (), media=media, **rest_of(row, known | columns))]
 
     def write(self, sample: Sample) -> Row:

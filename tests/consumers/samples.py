@@ -106,6 +106,10 @@ IMAGES = [
     {"id": "b", "image": "images/b.png",
      "conversations": [{"from": "system", "value": "Answer in German."},
                        {"from": "human", "value": "Which colour has <image>?"}, {"from": "gpt", "value": "Blau."}]},
+    {"id": "c", "images": ["images/c.png"],
+     "conversations": [{"from": "human", "value": "<image>\nAnd here?"}, {"from": "gpt", "value": "A line."}]},
+    {"id": "d",
+     "conversations": [{"from": "human", "value": "What is a pixel?"}, {"from": "gpt", "value": "A dot."}]},
 ]  # fmt: skip
 
 CHAT_SHAPES = (

@@ -167,6 +167,35 @@ def test_image_marks_keep_their_place():
         assert FORMATS["llava"].write(only("llava", row)) == row
 
 
+def test_llava_rows_of_text_alone():
+    """Files of LLaVA hold them among the others: read, and written without an image."""
+    row = {"id": "1", "conversations": [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "That."}]}
+
+    (sample,) = FORMATS["llava"].read({**row, "image": None})
+    assert sample.media == ()
+    assert FORMATS["llava"].write(sample) == row == FORMATS["llava"].flat(row)
+
+
+@pytest.mark.parametrize(
+    "value", ["<image>\nWhat?", "<image>What?", "What?\n<image>", "What of <image> is red?", "What?"]
+)
+@pytest.mark.parametrize(("shape", "column"), [("messages", "images"), ("sharegpt", "images"), ("sharegpt", "image")])
+def test_chats_with_one_image_are_llava_rows(shape, column, value):
+    """LLaMA-Factory's rows of text with marks and a column `images`, wherever the mark stands, go into LLaVA's."""
+    said = {
+        "messages": [{"role": "user", "content": value}, {"role": "assistant", "content": "A cat."}],
+        "sharegpt": [{"from": "human", "value": value}, {"from": "gpt", "value": "A cat."}],
+    }
+    (sample,) = FORMATS[shape].read({"messages" if shape == "messages" else "conversations": said[shape],
+                                     column: ["a.png"], "id": "1"})  # fmt: skip
+    row = FORMATS["llava"].write(sample)
+
+    assert row["image"] == "a.png"
+    assert row["conversations"][0]["value"] == (value if "<image>" in value else f"<image>\n{value}")
+    (back,) = FORMATS["llava"].read(row)
+    assert back.id == sample.id
+
+
 def test_openai_rows_keep_tools_and_weights():
     """Nothing is added to a message that it did not have."""
     row = {
@@ -242,7 +271,7 @@ def test_wrapped_texts_come_apart_again(wrapper, given):
         ("stepwise", with_(HI, steps=(Step(text="Ho", rating=0),)), "rating"),
         ("stepwise", with_(HI, steps=(Step(text="Ho", rating=1, alternatives=(Step(text="x"),)),)), "alternatives"),
         ("process", with_(HI, steps=(Step(text="Ho", rating=1, extra={"who": "me"}),)), "step_keys"),
-        ("llava", HI, "no_image"),
+        ("llava", Sample.single("<image> of what?", output="Ho"), "image_marks"),
         ("llava", with_(HI, media=(Media(path="a"), Media(path="b"))), "image_marks"),
         ("llava", with_(HI, media=(Media(path="a", kind="audio"),)), "media"),
         ("text", Sample.single("Hi", output="### Response: no"), "marks"),
