@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import instructgen.files as files
 from instructgen.formats import Format
-from instructgen.formats.single import Singles, columns_of_batch, columns_of_block, read_light
+from instructgen.formats.chats import Chats
+from instructgen.formats.light import read_light
+from instructgen.formats.single import Singles, columns_of_batch, columns_of_block
 from instructgen.records import Rejection, Sample
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class Block:
     source: str
     """What provenance calls the file."""
 
-    def made(self) -> Iterator[Singles | Sample | Rejection]:
+    def made(self) -> Iterator[Singles | Chats | Sample | Rejection]:
         """Yield what is in it: by column, else, if any line is not plain, row by row."""
         singles = columns_of_block(self.data, self.shape, self.first, self.source)
         if singles is not None:
@@ -76,7 +78,7 @@ class Batch:
     shape: Format
     source: str
 
-    def made(self) -> Iterator[Singles | Sample | Rejection]:
+    def made(self) -> Iterator[Singles | Chats | Sample | Rejection]:
         """Yield what is in it: by column, else, if any row is not plain, row by row."""
         singles = columns_of_batch(self.columns, self.shape, self.first, self.source)
         if singles is not None:
@@ -119,7 +121,7 @@ class Blocks:
     def __init__(self, blocks: Iterable[Block | Batch]) -> None:
         self.blocks = blocks
 
-    def __iter__(self) -> Iterator[Singles | Sample | Rejection]:
+    def __iter__(self) -> Iterator[Singles | Chats | Sample | Rejection]:
         """Yield samples, plain ones by column, and a rejection for each row that cannot be read."""
         for made in ahead(list(block.made()) for block in self.blocks):
             yield from made

@@ -17,8 +17,10 @@ import instructgen.registry as registry
 from instructgen.blocks import Block, Blocks, batches_of, blocks_of, broken, line_blocks, with_broken
 from instructgen.errors import DataError
 from instructgen.formats import Format
+from instructgen.formats.chats import Chats
 from instructgen.formats.detect import LOOKED_AT, detect, read, read_row
-from instructgen.formats.single import Singles, read_light
+from instructgen.formats.light import read_light
+from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample
 
 
@@ -28,7 +30,7 @@ class Input:
 
     path: Path
     made: Iterable[Sample | Rejection]
-    light: Iterable[Singles | Sample | Rejection]
+    light: Iterable[Singles | Chats | Sample | Rejection]
     """The same for what only copies samples (see `formats.single`); iterate one of the two."""
     format: Format | None
     """The shape of its rows; `None` for a run."""
@@ -112,7 +114,7 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
     return Rows(path, chain(head, rows), found, source, bad, lines, files.parquet_files(data))
 
 
-def _light(rows: Rows) -> Iterable[Singles | Sample | Rejection]:
+def _light(rows: Rows) -> Iterable[Singles | Chats | Sample | Rejection]:
     """Return what is in the rows, plain ones by column; JSON lines and Parquet as blocks where rows stand alone."""
     stand_alone = type(rows.format).gather is Format.gather
     if stand_alone and rows.tables:

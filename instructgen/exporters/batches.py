@@ -20,6 +20,7 @@ from instructgen.errors import ExportError
 from instructgen.exporters.processes import pool as processes
 from instructgen.exporters.processes import sendable
 from instructgen.exporters.rendering import Rendered, Renderer
+from instructgen.formats.chats import Chats
 from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample
 
@@ -30,7 +31,7 @@ THREADS = 4
 """Threads at most: hashing row by row holds Python's lock for a fifth of the work, more of them would only wait."""
 MOST = 8
 """Processes at most: one takes what they render, and writes it."""
-Item = Sample | Singles | Rejection
+Item = Sample | Singles | Chats | Rejection
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def rendered(samples: Iterable[Item], renderer: Renderer, watch: Watch) -> Gener
             watch.progress(batch.counts.seen)
 
 
-def readable(samples: Iterable[Item], watch: Watch) -> Iterator[Sample | Singles]:
+def readable(samples: Iterable[Item], watch: Watch) -> Iterator[Sample | Singles | Chats]:
     """Yield what could be read."""
     for one in samples:
         if isinstance(one, Rejection):
@@ -78,15 +79,15 @@ def readable(samples: Iterable[Item], watch: Watch) -> Iterator[Sample | Singles
             yield one
 
 
-def _batches(samples: Iterable[Sample | Singles]) -> Iterator[Sequence[Sample] | Singles]:
+def _batches(samples: Iterable[Sample | Singles | Chats]) -> Iterator[Sequence[Sample] | Singles | Chats]:
     batch: list[Sample] = []
     for one in samples:
         if isinstance(one, Sample):
             batch.append(one)
-        if batch and (len(batch) == BATCH or isinstance(one, Singles)):
+        if batch and (len(batch) == BATCH or not isinstance(one, Sample)):
             yield batch
             batch = []
-        if isinstance(one, Singles):
+        if not isinstance(one, Sample):
             yield one
     if batch:
         yield batch

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.formats.chats import Chats, summed
 from instructgen.formats.columns import bytes_of, rows_with
 from instructgen.formats.single import Singles
 from instructgen.records import Role, Sample, Turn, canonical
@@ -165,6 +166,27 @@ class Checks:
             self.found("empty_turn", number + row)
         for row in sorted(self._marked_rows(batch.question) | self._marked_rows(batch.output)):
             self.found("special_token", number + row)
+
+    def look_chats(self, batch: Chats, numbers: Sequence[int]) -> None:
+        """Check what `look` checks of their samples; `numbers` are their rows, from 1."""
+        import numpy as np
+
+        found: dict[str, set[int]] = {}
+        if any(map(_order, {chat.roles for chat in batch.chats})):
+            for row, chat in enumerate(batch.chats):
+                for check in _order(chat.roles):
+                    found.setdefault(check, set()).add(row)
+        empty = np.flatnonzero(batch.words == 0)
+        for check, turns in ("empty_turn", empty), ("special_token", np.array([*self._marked_rows(batch.texts)], int)):
+            found[check] = {*(np.searchsorted(batch.begins, turns, side="right") - 1).tolist()}
+        if self._count is not None:
+            tokens = summed(np.array([self._count(text) + PER_TURN for text in batch.texts.to_pylist()]), batch.begins)
+            self.tokens += int(tokens.sum())
+            if self._context is not None:
+                found["over_context"] = {*np.flatnonzero(tokens > self._context).tolist()}
+        for check, rows in found.items():
+            for row in sorted(rows):
+                self.found(check, numbers[row])
 
     def _has_mark(self, text: str) -> bool:
         """Tell whether a text holds a mark; most hold none of the few characters that marks begin with."""

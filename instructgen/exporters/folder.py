@@ -38,10 +38,12 @@ from instructgen.exporters.vocabulary import licence_id
 from instructgen.exporters.writing import Writing
 from instructgen.filters.licence import refuse_conflicts
 from instructgen.formats import Format
+from instructgen.formats.chats import Chats
+from instructgen.formats.holds import GIVEN_ID
+from instructgen.formats.light import samples_of
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
-from instructgen.formats.sample import GIVEN_ID
-from instructgen.formats.single import Singles, samples_of
+from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample
 
 __all__ = ["Exported", "Options", "export", "read_manifest", "split_of"]
@@ -53,7 +55,7 @@ _OWN_FILE = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
 
 
 def export(
-    samples: Iterable[Sample | Singles | Rejection],
+    samples: Iterable[Sample | Singles | Chats | Rejection],
     formats: Sequence[Format],
     into: Path,
     options: Options = Options(),
@@ -80,7 +82,7 @@ def export(
 
 
 def _export(
-    samples: Iterable[Sample | Singles | Rejection],
+    samples: Iterable[Sample | Singles | Chats | Rejection],
     renderer: Renderer,
     into: Path,
     facts: card.Facts,
@@ -127,7 +129,7 @@ def _finish(
         provenance=options.provenance,
         unreadable=dict(ranked(unreadable)),
         withheld=dict(sorted(counts.withheld.items())),
-        examples=counts.examples,
+        examples={name: counts.examples[name] for name in rows},  # batches end elsewhere with other workers
         trainers=trainers.snippets(rows),
         licence=licence,
         context=options.context,

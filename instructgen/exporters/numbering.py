@@ -17,6 +17,7 @@ from instructgen.records import ID_LENGTH
 if TYPE_CHECKING:
     import numpy as np
 
+_HEX = re.compile(r"[0-9a-f]*")
 _OURS = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
@@ -80,6 +81,17 @@ class Numbering:
         while self._sorted and len(self._sorted[-1]) <= 2 * len(block):
             block = np.sort(np.concatenate([self._sorted.pop(), block]), kind="stable")
         self._sorted.append(block)
+
+
+def all_bits_of(names: Sequence[str]) -> np.ndarray:
+    """Return `bits_of` each id (uint64); ids of ours all at once."""
+    import numpy as np
+
+    joint = "".join(names)
+    if all(len(name) == ID_LENGTH for name in names) and _HEX.fullmatch(joint):
+        starts = np.frombuffer(bytes.fromhex(joint), np.uint8).reshape(-1, ID_LENGTH // 2)[:, :8].copy()
+        return starts.view(">u8").ravel().astype(np.uint64)
+    return np.array([bits_of(name) for name in names], dtype=np.uint64)
 
 
 def bits_of(name: str) -> int:

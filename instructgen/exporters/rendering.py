@@ -18,20 +18,21 @@ from typing import TYPE_CHECKING, Any
 from instructgen.errors import ExportError
 from instructgen.exporters import schema
 from instructgen.exporters.checks import Checks
-from instructgen.exporters.numbering import bits_of
+from instructgen.exporters.numbering import all_bits_of, bits_of
 from instructgen.exporters.openai_rules import OpenAIRules
 from instructgen.exporters.options import Options, first_of, splits_of
 from instructgen.exporters.tally import DISTINCT, OTHERS, Tally
 from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
+from instructgen.formats.chats import Chat, Chats
 from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, word_counts
-from instructgen.formats.holds import carried, columns_of
+from instructgen.formats.holds import carried, columns_of, refusal
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
-from instructgen.formats.single import Singles, writes_singles
-from instructgen.formats.unshown import BORDER, unshown
+from instructgen.formats.single import Singles, writes_chats, writes_singles
+from instructgen.formats.unshown import BORDER, unshown, unshown_of_chats
 from instructgen.records import ID_LENGTH, Sample, canonical
 
 if TYPE_CHECKING:
@@ -149,10 +150,12 @@ class Renderer:
         """Return counts of nothing."""
         return Counts(Tally(), Checks(self.options.count_tokens, self.options.context, self._special))
 
-    def render(self, batch: Sequence[Sample] | Singles) -> Rendered:
+    def render(self, batch: Sequence[Sample] | Singles | Chats) -> Rendered:
         """Render a batch. Raises: ExportError when `strict` and a shape cannot hold a sample."""
         if isinstance(batch, Singles):
             return self._of_singles(batch) if self.takes_singles else self._of_samples(batch.samples())
+        if isinstance(batch, Chats):
+            return self._of_samples(batch.samples) if self.options.commercial else self._of_chats(batch)
         return self._of_samples(batch)
 
     def _of_samples(self, batch: Sequence[Sample]) -> Rendered:
@@ -215,7 +218,7 @@ class Renderer:
             raise Unwritable("wrong_type", f"format {shape.name!r}: {problem}")
         return flat
 
-    def _leave_out(self, shape: Format, sample: Sample, error: Unwritable, counts: Counts) -> None:
+    def _leave_out(self, shape: Format, sample: Sample | Chat, error: Unwritable, counts: Counts) -> None:
         if self.options.strict:
             raise ExportError(f"sample {sample.id}: {error.detail}; leave out --strict to skip such samples, counted")
         counts.left_out.setdefault(shape.name, Counter())[error.reason] += 1
@@ -242,11 +245,90 @@ class Renderer:
         if sample.provenance.language:
             counts.languages.add(sample.provenance.language)
         if sample.provenance.licence:
-            own, said = licence_id(sample.provenance.licence), licence_id(self.options.licence)
-            if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
-                counts.checks.found("non_commercial", counts.seen)
-            if own in SHARE_ALIKE and said != own:
-                counts.checks.found("share_alike", counts.seen)
+            self._compare_licence(sample.provenance.licence, counts.seen, counts)
+
+    def _compare_licence(self, licence: str, number: int, counts: Counts) -> None:
+        own, said = licence_id(licence), licence_id(self.options.licence)
+        if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
+            counts.checks.found("non_commercial", number)
+        if own in SHARE_ALIKE and said != own:
+            counts.checks.found("share_alike", number)
+
+    def _of_chats(self, batch: Chats) -> Rendered:
+        """Do what `_of_samples` does, without making samples where a shape can take chats."""
+        import numpy as np
+        import pyarrow as pa
+
+        ids = [chat.id for chat in batch.chats]
+        bits = all_bits_of(ids)
+        firsts = bits if all(len(name) <= ID_LENGTH for name in ids) else all_bits_of([*map(first_of, ids)])
+        masks = splits_of(firsts, self.options.splits, self.options.seed)
+        made, held = Rendered(pa.array(ids, pa.string()), bits, self.counts()), np.zeros(len(ids), bool)
+        for shape in self.formats:
+            held |= self._chat_config(shape, batch, masks, made)
+        counts, places = made.counts, np.flatnonzero(held)
+        counts.seen, counts.samples = len(batch), len(places)
+        self._count_chats(batch.taken(places), (places + 1).tolist(), counts)
+        return made
+
+    def _count_chats(self, batch: Chats, numbers: Sequence[int], counts: Counts) -> None:
+        """Take chats that are in the dataset into its statistics; `numbers` are theirs in the batch, from 1."""
+        counts.tally.add_chats(batch)
+        counts.checks.look_chats(batch, numbers)
+        for number, chat in zip(numbers, batch.chats, strict=True):
+            if licence := chat.provenance.get("licence"):
+                self._compare_licence(licence, number, counts)
+        counts.languages.update(filter(None, {chat.provenance.get("language", "") for chat in batch.chats}))
+
+    def _chat_config(self, shape: Format, batch: Chats, masks: Mapping[str, np.ndarray], made: Rendered) -> np.ndarray:
+        """Render chats for one config; return which of them it holds."""
+        import numpy as np
+
+        held = np.ones(len(batch), bool)
+        if not writes_chats(shape):
+            splits = np.full(len(batch), "train", dtype=object)
+            for split, mask in masks.items():
+                splits[mask] = split
+            kept = self._config(shape, batch.samples, splits.tolist(), made)
+            return np.isin(np.arange(len(batch)), [*kept])
+        refusals = {roles: refusal(roles, shape) for roles in {chat.roles for chat in batch.chats}}
+        if any(refusals.values()):
+            for place, chat in enumerate(batch.chats):
+                if error := refusals[chat.roles]:
+                    self._leave_out(shape, chat, error, made.counts)
+                    held[place] = False
+        for name, times in unshown_of_chats(batch.taken(np.flatnonzero(held)), shape).items():
+            made.counts.hide(shape.name, name, times)
+        first = len(batch)
+        for split, mask in masks.items():
+            places = np.flatnonzero(mask & held)
+            if not len(places):
+                continue
+            part = batch.taken(places)
+            columns = dict(shape.write_chats(part))
+            if places[0] < first:
+                first = int(places[0])
+                made.counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
+            made.parts[shape.name, split] = self._chat_part(shape, part, columns, places)
+        return held
+
+    def _chat_part(self, shape: Format, part: Chats, columns: dict[str, pa.Array], places: np.ndarray) -> Part:
+        """Return columns of a shape with their lines and what stands beside them."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        lines, ends = bytes_of(json_objects(columns, end="}\n"))
+        sizes, known = np.diff(ends).astype(np.int64), part.carried(input_apart="input" in shape.holds)
+        if self.options.provenance == "json":
+            columns["provenance"] = pa.array([canonical(one) for one in known], pa.string())
+            sizes += pc.utf8_length(columns["provenance"]).to_numpy()
+        elif self.options.provenance == "columns":
+            beside = [columns_of([one]) for one in known]
+            kinds = schema.arrow_schema(schema.with_ours(shape.columns, self.options.provenance))
+            columns |= {name: pa.array([row[name] for row in beside], kinds.field(name).type) for name in beside[0]}
+            sizes += np.array([size_of(row) for row in beside], dtype=np.int64)
+        return Part(places, lines.tobytes(), columns, sizes)
 
     def _of_singles(self, batch: Singles) -> Rendered:
         """Do what `_of_samples` does, without making samples and column by column."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from instructgen.exporters.card import PLACE, Config, Facts, Told, citation
 from instructgen.exporters.checks import PER_TURN
-from instructgen.formats.sample import GIVEN_ID
+from instructgen.formats.holds import GIVEN_ID
 
 SHOWN = 15
 """Rows of a table that a card shows; the rest are summed up."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.verbs import VERBS
+from instructgen.formats.chats import Chats, summed
 from instructgen.formats.columns import bytes_of, texts_of
 from instructgen.formats.single import Singles
 from instructgen.records import Sample
@@ -93,6 +94,36 @@ class Tally:
         self._count("licences", "not stated", len(batch))
         if batch.source:
             self._count("sources", batch.source, len(batch))
+
+    def add_chats(self, batch: Chats) -> None:
+        """Count what `add` counts of their samples."""
+        import numpy as np
+        import pyarrow as pa
+
+        begins, roles, words = batch.begins, np.array(batch.roles, dtype=object), batch.words
+        spoken = roles != "system"
+        last = begins[1:] - 1
+        closed = (last >= begins[:-1]) & (roles[last] == "assistant") if len(roles) else last > last
+        answered = np.where(closed, words[last], 0) if len(roles) else 0 * last
+        asked = summed(np.where(spoken, words, 0), begins) - answered
+        for part, lengths in (("prompt", asked), ("answer", answered)):
+            self._words[part].update(lengths.tolist())
+        self._turns.update(summed(spoken, begins).tolist())
+        users = np.append(np.flatnonzero(roles == "user"), len(roles))
+        first = users[np.searchsorted(users, begins[:-1])]
+        for word, rows in _openings(batch.contents.take(pa.array(first[first < begins[1:]]))).items():
+            self._count("openings", word, rows)
+        for name, values in (
+            ("languages", [chat.provenance.get("language", "") for chat in batch.chats]),
+            ("categories", [chat.labels.get("category", "") for chat in batch.chats]),
+            ("licences", [chat.provenance.get("licence", "not stated") for chat in batch.chats]),
+            ("sources", [chat.provenance.get("source", "") for chat in batch.chats]),
+            ("flags", [flag for chat in batch.chats for flag in chat.provenance.get("notes", ())]),
+        ):
+            texts = Counter(value for value in values if isinstance(value, str))
+            for value, times in texts.items():
+                if value or name == "flags":
+                    self._count(name, value, times)
 
     def include(self, later: Tally) -> None:
         """Add what was counted of samples that follow; a counter is full at the same one as in a single pass."""

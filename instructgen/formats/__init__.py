@@ -20,6 +20,7 @@ from instructgen.records import Sample, Turn
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from instructgen.formats.chats import Chats
     from instructgen.formats.single import Singles
 
 Row = dict[str, Any]
@@ -71,9 +72,16 @@ class Format:
         """Tell whether a row looks like this shape (used to detect a dataset's format)."""
         return False
 
-    @abstractmethod
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
-        """Return the samples of a row. Raises: Unreadable."""
+        """Return the samples of a row. Raises: Unreadable; pydantic's ValidationError for a wrong type."""
+        return [Sample.model_validate(form) for form in self.read_json(row)]
+
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the samples of a row in their JSON form, which `read` validates; a shape has this or its own `read`.
+
+        Exports take most rows from here without making samples (`formats.light`). Raises: Unreadable.
+        """
+        raise NotImplementedError(f"format {self.name!r} reads nothing")
 
     @abstractmethod
     def write(self, sample: Sample) -> Row:
@@ -85,6 +93,14 @@ class Format:
         A faster way to the same, for `formats.single`; shapes without one need not have it.
         """
         raise NotImplementedError(f"format {self.name!r} writes row by row")
+
+    def write_chats(self, chats: Chats) -> Mapping[str, pa.Array]:
+        """Return, by column, what `write` makes of many conversations of texts, all of which `holds` allows.
+
+        A faster way to the same, for `formats.chats`, where `write` refuses no other of them. A shape with
+        `write_singles` that holds no more than questions with their answers has it already.
+        """
+        return self.write_singles(chats.singles())
 
     def flat(self, row: Row) -> Row:
         """Return a written row as its `columns` hold it in Parquet: free-form parts become JSON texts."""

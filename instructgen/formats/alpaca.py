@@ -37,10 +37,10 @@ class Alpaca(Format):
         """Tell whether a row has an instruction and an answer as texts."""
         return isinstance(row.get("instruction"), str) and any(isinstance(row.get(key), str) for key in ANSWERS)
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's sample; `history` (pairs of question and answer) comes before it. Raises: Unreadable."""
         answer = next((key for key in ANSWERS if row.get(key) is not None), "output")
-        turns: list[dict[str, str]] = []  # as plain values: one validation of the whole is faster than one a turn
+        turns: list[dict[str, str]] = []
         if row.get("system"):
             turns.append({"role": "system", "content": text_of(row, "system")})
         history = row.get("history") or ()
@@ -49,9 +49,10 @@ class Alpaca(Format):
                 raise Unreadable("history", f"history: expected pairs of texts, found {pair!r:.80}")
             turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
         given = text_of(row, "input", missing_is_empty=True)
-        turns.append({"role": "user", "content": text_of(row, "instruction"), "input": given})
+        asked = {"role": "user", "content": text_of(row, "instruction")}
+        turns.append({**asked, "input": given} if given else asked)
         turns.append({"role": "assistant", "content": text_of(row, answer)})
-        return [Sample.model_validate({"turns": turns, **rest_of(row, KNOWN)})]
+        return [{"turns": turns, **rest_of(row, KNOWN)}]
 
     def write(self, sample: Sample) -> Row:
         """Return instruction, input, output. Raises: Unwritable for system messages, dialogues, tools, ..."""

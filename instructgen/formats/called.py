@@ -11,12 +11,11 @@ Such a row has no place for ids of calls; `linked` numbers them. Source: LLaMA-F
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from instructgen.formats import Unwritable
 from instructgen.formats.reading import plain
-from instructgen.records import Turn
 
 Call = dict[str, Any]
 
@@ -38,17 +37,17 @@ def call_text(calls: Sequence[Mapping[str, Any]]) -> str:
     return _spelled(made[0] if len(made) == 1 else made)
 
 
-def linked(turns: Sequence[Turn]) -> Iterator[Turn]:
-    """Yield turns with their calls numbered `call_1`, `call_2`, ..., and the answer behind a call with its id."""
+def linked(turns: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield turns in their JSON form, calls numbered `call_1`, `call_2`, ..., the answer behind a call with its id."""
     count, asked = 0, ""
     for turn in turns:
-        if turn.tool_calls:
-            calls = tuple({"id": f"call_{count + n}", **call} for n, call in enumerate(turn.tool_calls, 1))
+        if calls := turn.get("tool_calls"):
+            calls = [{"id": f"call_{count + n}", **call} for n, call in enumerate(calls, 1)]
             count += len(calls)
             asked = f"call_{count}" if len(calls) == 1 else ""
-            yield turn.model_copy(update={"tool_calls": calls})
+            yield {**turn, "tool_calls": calls}
         else:
-            yield turn.model_copy(update={"tool_call_id": asked}) if turn.role == "tool" and asked else turn
+            yield {**turn, "tool_call_id": asked} if turn["role"] == "tool" and asked else turn
             asked = ""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from instructgen.formats import Unreadable, Unwritable
+from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Role, Turn
 
 ROLES: dict[str, Role] = {
@@ -17,12 +18,28 @@ ROLES: dict[str, Role] = {
     "tool": "tool", "function": "tool",
 }  # fmt: skip
 """Role names met in the wild -> ours."""
+KNOWN = frozenset({"messages", "tools"})
 FIELDS = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "weight"})
+
+
+def conversation(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with `messages`, maybe `tools` and media, as a sample in its JSON form. Raises: Unreadable."""
+    turns = forms_of(list_of(row, "messages"), "messages")
+    tools = [dict(tool) for tool in list_of(row, "tools")] if row.get("tools") else []
+    media, columns = media_of(row)
+    more = {"tools": tools, "media": media}
+    more = {"turns": without_head(turns, media)} | {key: value for key, value in more.items() if value}
+    return {**more, **rest_of(row, KNOWN | columns)}
 
 
 def turns_of(messages: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
     """Return messages as turns. Raises: Unreadable that names the message, e.g. `messages[3].role`."""
-    return tuple(_turn(message, f"{where}[{number}]") for number, message in enumerate(messages))
+    return tuple(Turn(**form) for form in forms_of(messages, where))
+
+
+def forms_of(messages: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
+    """Return messages as turns in their JSON form, names and weights not looked at. Raises: Unreadable."""
+    return [_form(message, f"{where}[{number}]") for number, message in enumerate(messages)]
 
 
 def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
@@ -30,12 +47,14 @@ def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.text} for turn in turns]
 
 
-def _turn(message: Mapping[str, Any], where: str) -> Turn:
-    said = message.get("role")
+def _form(message: Mapping[str, Any], where: str) -> dict[str, Any]:
+    said, content = message.get("role"), message.get("content")
     role = ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise Unreadable("unknown_role", f"{where}.role: expected one of {', '.join(ROLES)}, found {said!r:.40}")
-    content = _joined(message.get("content"), where)
+    if len(message) == 2 and isinstance(content, str) and said != "developer":  # most have no more
+        return {"role": role, "content": content}
+    content = _joined(content, where)
     calls = message.get("tool_calls") or ()
     if content is None and calls:
         content = ""
@@ -49,15 +68,14 @@ def _turn(message: Mapping[str, Any], where: str) -> Turn:
     extra = {key: value for key, value in message.items() if key not in FIELDS and value is not None}
     if said == "developer":
         extra["role"] = said
-    return Turn(
-        role=role,
-        content=content,
-        name=message.get("name") or "",
-        tool_calls=tuple(_call(call) for call in calls),
-        tool_call_id=message.get("tool_call_id") or "",
-        weight=weight,
-        extra=extra,
-    )
+    more: dict[str, Any] = {
+        "name": message.get("name"),
+        "tool_calls": [_call(call) for call in calls],
+        "tool_call_id": message.get("tool_call_id"),
+        "extra": extra,
+    }
+    form = {"role": role, "content": content} | {key: value for key, value in more.items() if value}
+    return form if weight is None else form | {"weight": weight}
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:

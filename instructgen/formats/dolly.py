@@ -29,15 +29,13 @@ class Dolly(Format):
         """Tell whether a row has instruction, context and response as texts."""
         return all(isinstance(row.get(key), str) for key in ("instruction", "context", "response"))
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's sample. Raises: Unreadable."""
         rest = rest_of(row, frozenset({"instruction", "context", "response"}))
-        single = Sample.single(
-            text_of(row, "instruction"),
-            input=text_of(row, "context", missing_is_empty=True),
-            output=text_of(row, "response"),
-        )
-        return [Sample(turns=single.turns, **rest)]
+        asked = {"role": "user", "content": text_of(row, "instruction")}
+        if given := text_of(row, "context", missing_is_empty=True):
+            asked["input"] = given
+        return [{"turns": [asked, {"role": "assistant", "content": text_of(row, "response")}], **rest}]
 
     def write(self, sample: Sample) -> Row:
         """Return the four columns, the category null where none is known. Raises: Unwritable."""

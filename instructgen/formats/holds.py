@@ -31,6 +31,10 @@ PARTS: dict[str, str] = {
 """Part -> how to say it, in the order in which a refusal names one."""
 
 
+GIVEN_ID = "id"
+"""Note of a sample whose row gave it another id than that of its content."""
+
+
 def parts_of(sample: Sample) -> set[str]:
     """Return the parts that a sample has.
 
@@ -42,12 +46,16 @@ def parts_of(sample: Sample) -> set[str]:
             found.add("tools")
         if turn.weight is not None:
             found.add("weight")
-    roles = [turn.role for turn in sample.turns if turn.role != "system"]
-    if len(roles) < len(sample.turns):
+    return found | _parts_of_roles([turn.role for turn in sample.turns])
+
+
+def _parts_of_roles(roles: Sequence[str]) -> set[str]:
+    found = set[str]()
+    if "system" in roles:
         found.add("system")
-    if roles != ["user", "assistant"]:
+    if [role for role in roles if role != "system"] != ["user", "assistant"]:
         found.add("dialogue")
-    if not sample.turns or sample.turns[-1].role != "assistant":
+    if not roles or roles[-1] != "assistant":
         found.add("open")
     return found
 
@@ -59,10 +67,19 @@ def demand(sample: Sample, holds: frozenset[str], name: str) -> None:
     """
     if not sample.turns:
         raise Unwritable("no_turns", f"format {name!r} cannot hold a conversation without a turn")
-    more = parts_of(sample) - holds
-    if more:
-        part = next(part for part in PARTS if part in more)
-        raise Unwritable(part, f"format {name!r} cannot hold {PARTS[part]}")
+    if more := parts_of(sample) - holds:
+        raise _refusal(more, name)
+
+
+def refusal(roles: Sequence[str], shape: Format) -> Unwritable | None:
+    """Return what `demand` raises for a sample of turns by these, and nothing else; `None` when the shape holds it."""
+    more = _parts_of_roles(roles) - shape.holds
+    return _refusal(more, shape.name) if more else None
+
+
+def _refusal(more: set[str], name: str) -> Unwritable:
+    part = next(part for part in PARTS if part in more)
+    return Unwritable(part, f"format {name!r} cannot hold {PARTS[part]}")
 
 
 def carried(sample: Sample, shape: Format) -> dict[str, Any]:
@@ -176,8 +193,13 @@ def noted(sample: Sample, known: JsonValue) -> Sample:
 
 def numbered(sample: Sample, row_id: str) -> Sample:
     """Return the sample with the id of its row if that is its own, numbered as a repeat."""
-    fits = row_id.startswith(f"{sample.id}-") and row_id[ID_LENGTH + 1 :].isdecimal()
+    fits = row_id.startswith(sample.id) and is_repeat(row_id)
     return sample.model_copy(update={"id": row_id}) if fits else sample
+
+
+def is_repeat(row_id: str) -> bool:
+    """Tell whether an id that begins as one of ours goes on with the number of a repeat."""
+    return row_id[ID_LENGTH : ID_LENGTH + 1] == "-" and row_id[ID_LENGTH + 1 :].isdecimal()
 
 
 class _TurnBeside(Record):

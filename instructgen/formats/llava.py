@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from instructgen.formats import Format, Row, Unreadable, Unwritable
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import HEAD, MARK, list_of, media_of, rest_of, text_of, without_head
-from instructgen.formats.sharegpt import spoken, turns_of
+from instructgen.formats.sharegpt import forms_of, spoken
 from instructgen.records import Sample
 
 KNOWN = frozenset({"image", "images", "conversations", "instruction", "output"})
@@ -38,7 +38,7 @@ class Llava(Format):
         named = bool(row.get("image") or row.get("images"))
         return named and (isinstance(row.get("conversations"), list) or {"instruction", "output"} <= set(row))
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's conversation with its images. Raises: Unreadable."""
         media, columns = media_of(row)
         for column in {"image", "images"} - columns:
@@ -47,10 +47,12 @@ class Llava(Format):
                     "wrong_type", f"{column}: expected a path or a list of paths, found {row[column]!r:.80}"
                 )
         if "conversations" in row:
-            turns = turns_of(list_of(row, "conversations"), "conversations")
+            turns = forms_of(list_of(row, "conversations"), "conversations")
         else:
-            turns = Sample.single(text_of(row, "instruction"), output=text_of(row, "output")).turns
-        return [Sample(turns=without_head(turns, media), media=media, **rest_of(row, KNOWN | columns))]
+            answer = {"role": "assistant", "content": text_of(row, "output")}
+            turns = [{"role": "user", "content": text_of(row, "instruction")}, answer]
+        more = {"media": media} if media else {}
+        return [{"turns": without_head(turns, media), **more, **rest_of(row, KNOWN | columns)}]
 
     def write(self, sample: Sample) -> Row:
         """Return the conversation with a mark per image. Raises: Unwritable when marks and images do not agree."""

@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row
-from instructgen.formats.chat import chat_rows, turns_of
+from instructgen.formats.chat import chat_rows, conversation
 from instructgen.formats.columns import chat
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from instructgen.formats.chats import Chats
     from instructgen.formats.single import Singles
-
-KNOWN = frozenset({"messages", "tools"})
 
 
 class Messages(Format):
@@ -42,13 +40,9 @@ class Messages(Format):
             and all(isinstance(part, dict) and "role" in part for part in messages)
         )
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's conversation. Raises: Unreadable."""
-        turns = turns_of(list_of(row, "messages"), "messages")
-        tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
-        media, columns = media_of(row)
-        turns = without_head(turns, media)
-        return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
+        return [conversation(row)]
 
     def write(self, sample: Sample) -> Row:
         """Return role and content of each turn, an input joined to its instruction. Raises: Unwritable."""
@@ -58,3 +52,7 @@ class Messages(Format):
     def write_singles(self, singles: Singles) -> Mapping[str, pa.Array]:
         """Return questions, their inputs joined to them, and the answers."""
         return {"messages": chat(singles.question, singles.output)}
+
+    def write_chats(self, chats: Chats) -> Mapping[str, pa.Array]:
+        """Return role and content of each turn, inputs joined to their instructions."""
+        return {"messages": chats.conversations("role", "content")}

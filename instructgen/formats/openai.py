@@ -16,13 +16,11 @@ from typing import Any, ClassVar
 import orjson
 
 from instructgen.formats import Format, Row, Unwritable
-from instructgen.formats.chat import turns_of
+from instructgen.formats.chat import conversation
 from instructgen.formats.holds import demand
-from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.formats.unshown import NAME
 from instructgen.records import Sample, Turn
 
-KNOWN = frozenset({"messages", "tools"})
 MESSAGE: dict[str, Any] = {
     "role": "string", "content": "string", "name": "string",
     "tool_calls": [{"id": "string", "type": "string", "function": {"name": "string", "arguments": "string"}}],
@@ -53,13 +51,9 @@ class OpenAI(Format):
             return False
         return "tools" in row or any(m.get(key) is not None for m in messages for key in _ONLY_HERE)
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's conversation. Raises: Unreadable."""
-        turns = turns_of(list_of(row, "messages"), "messages")
-        tools = tuple(dict(tool) for tool in list_of(row, "tools")) if row.get("tools") else ()
-        media, columns = media_of(row)
-        turns = without_head(turns, media)
-        return [Sample(turns=turns, tools=tools, media=media, **rest_of(row, KNOWN | columns))]
+        return [conversation(row)]
 
     def write(self, sample: Sample) -> Row:
         """Return messages, and tools where there are any. Raises: Unwritable."""

@@ -10,7 +10,7 @@ import orjson
 
 from instructgen.formats import Format, Unreadable
 from instructgen.formats.holds import COLUMNS, MORE, noted, numbered, restored
-from instructgen.records import Media, Provenance, Sample, Turn, scrub
+from instructgen.records import Media, Sample, scrub
 
 CARRIERS = frozenset({"provenance", MORE, *(f"provenance_{name}" for name in COLUMNS)})
 """Columns that our own exports add to a format's, beside `id`."""
@@ -67,7 +67,7 @@ def rest_of(row: Mapping[str, Any], known: frozenset[str], source_key: str = "id
     if extra:
         fields["extra"] = extra
     if source_id:
-        fields["provenance"] = Provenance(source_id=source_id)
+        fields["provenance"] = {"source_id": source_id}
     return fields
 
 
@@ -88,18 +88,21 @@ def media_of(row: Mapping[str, Any]) -> tuple[tuple[Media, ...], frozenset[str]]
     return tuple(found), frozenset(columns)
 
 
-def without_head(turns: tuple[Turn, ...], media: Sequence[Media]) -> tuple[Turn, ...]:
+def without_head(turns: list[dict[str, Any]], media: Sequence[Media]) -> list[dict[str, Any]]:
     r"""Return turns without the mark of the only medium, an image, that opens the first question: that is its place.
 
-    Example: without_head((Turn(role="user", content="<image>\nWhat?"),), [Media(path="a.png")])[0].content -> "What?"
+    Turns are in their JSON form.
+    Example: without_head([{"role": "user", "content": "<image>\nWhat?"}], [Media(path="a.png")]) -> [{..., "What?"}]
     """
-    first = next((n for n, turn in enumerate(turns) if turn.role == "user"), None)
-    if first is None or [medium.kind for medium in media] != ["image"] or not turns[first].content.startswith(HEAD):
+    if not media:
         return turns
-    if sum(turn.content.count(MARK) for turn in turns) != 1:
+    first = next((n for n, turn in enumerate(turns) if turn["role"] == "user"), None)
+    if first is None or [medium.kind for medium in media] != ["image"]:
         return turns
-    opened = turns[first].model_copy(update={"content": turns[first].content.removeprefix(HEAD)})
-    return (*turns[:first], opened, *turns[first + 1 :])
+    content = turns[first].get("content", "")
+    if not content.startswith(HEAD) or sum(turn.get("content", "").count(MARK) for turn in turns) != 1:
+        return turns
+    return [*turns[:first], {**turns[first], "content": content.removeprefix(HEAD)}, *turns[first + 1 :]]
 
 
 def without_ours(row: Mapping[str, Any]) -> dict[str, Any]:

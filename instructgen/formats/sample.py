@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from instructgen.formats import Format, Row
-from instructgen.formats.holds import PARTS, demand, numbered
+from pydantic_core import from_json
+
+from instructgen.formats import Format, Row, Unreadable
+from instructgen.formats.holds import GIVEN_ID, PARTS, demand, numbered
 from instructgen.formats.reading import plain
 from instructgen.records import Sample
-
-GIVEN_ID = "id"
-"""Note of a sample whose row gave it another id than that of its content."""
 
 
 class SampleRows(Format):
@@ -32,15 +31,19 @@ class SampleRows(Format):
     def read(self, row: Mapping[str, Any]) -> list[Sample]:
         """Return the sample, whose id is the hash of its content; another one that the row gives becomes a note.
 
-        Raises: pydantic's ValidationError for a field that is none of ours.
+        Raises: Unreadable for a text that is no JSON, pydantic's ValidationError for a field that is none of ours.
         """
+        return [_identified(Sample.model_validate(plain(form))) for form in self.read_json(row)]
+
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the row, or what its text says; the id is not looked at. Raises: Unreadable."""
         text = row.get("sample")
         if isinstance(text, str):
-            return [_identified(Sample.model_validate_json(text))]
-        given = plain(row)
-        if isinstance(given.get("id"), int):
-            given["id"] = str(given["id"])
-        return [_identified(Sample.model_validate(given))]
+            try:
+                return [from_json(text)]
+            except ValueError as error:
+                raise Unreadable("wrong_type", f"sample: not JSON: {error}") from error
+        return [{**row, "id": str(row["id"])} if isinstance(row.get("id"), int) else dict(row)]
 
     def write(self, sample: Sample) -> Row:
         """Return the sample as one JSON text: its free-form parts have no fixed schema. Raises: Unwritable."""

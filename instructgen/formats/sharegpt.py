@@ -9,13 +9,18 @@ are its turns `function_call` (calls as JSON) and `observation` with the column 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable
 from instructgen.formats.called import calls_in, linked, tools_in
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Role, Sample, Turn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from instructgen.formats.chats import Chats
 
 SPEAKERS: dict[str, Role] = {
     "human": "user", "user": "user", "prompter": "user",
@@ -48,22 +53,29 @@ class ShareGPT(Format):
             and all(isinstance(t, dict) and {"from", "value"} <= set(t) for t in said)
         )
 
-    def read(self, row: Mapping[str, Any]) -> list[Sample]:
+    def read_json(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the row's conversation. Raises: Unreadable."""
         column = _column(row)
-        turns = turns_of(list_of(row, column), column)
+        turns = forms_of(list_of(row, column), column)
         if isinstance(row.get("system"), str) and row["system"]:
-            turns = (Turn(role="system", content=row["system"]), *turns)
+            turns.insert(0, {"role": "system", "content": row["system"]})
         tools = tools_in(row.get("tools"))
         known = KNOWN if tools is None else KNOWN | {"tools"}  # a text of any kind is a column like others
         media, columns = media_of(row)
-        turns = without_head(turns, media)
-        return [Sample(turns=turns, tools=tools or (), media=media, **rest_of(row, known | columns))]
+        more = {key: value for key, value in (("tools", tools), ("media", media)) if value}
+        return [{"turns": without_head(turns, media), **more, **rest_of(row, known | columns)}]
 
     def write(self, sample: Sample) -> Row:
         """Return the conversation; `id` is the source row's, else the sample's. Raises: Unwritable."""
         demand(sample, self.holds, self.name)
         return {"id": sample.provenance.source_id or sample.id, "conversations": spoken(sample.turns)}
+
+    def write_chats(self, chats: Chats) -> Mapping[str, pa.Array]:
+        """Return ids and conversations."""
+        import pyarrow as pa
+
+        ids = [chat.provenance.get("source_id") or chat.id for chat in chats.chats]
+        return {"id": pa.array(ids, pa.string()), "conversations": chats.conversations("from", "value", NAMES)}
 
 
 def _column(row: Mapping[str, Any]) -> str:
@@ -72,7 +84,12 @@ def _column(row: Mapping[str, Any]) -> str:
 
 def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
     """Return from/value pairs as turns; a speaker's unusual name stays in the turn's extra keys. Raises: Unreadable."""
-    turns = []
+    return tuple(Turn(**form) for form in forms_of(said, where))
+
+
+def forms_of(said: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
+    """Return the same in their JSON form. Raises: Unreadable."""
+    turns = list[dict[str, Any]]()
     for number, part in enumerate(said):
         speaker, text = part.get("from"), part.get("value")
         role = SPEAKERS.get(speaker) if isinstance(speaker, str) else None
@@ -81,12 +98,16 @@ def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
             raise Unreadable("unknown_role", f"{where}[{number}].from: expected one of {known}; found {speaker!r:.40}")
         if not isinstance(text, str):
             raise Unreadable("wrong_type", f"{where}[{number}].value: expected a text, found {text!r:.80}")
+        if speaker == NAMES[role] and len(part) == 2:  # most have no more
+            turns.append({"role": role, "content": text})
+            continue
         extra = {key: value for key, value in part.items() if key not in ("from", "value") and value is not None}
         calls = calls_in(text) if speaker == CALLER else ()
         if speaker != NAMES[role] and not calls:
             extra["from"] = speaker
-        turns.append(Turn(role=role, content="" if calls else text, tool_calls=calls, extra=extra))
-    return tuple(linked(turns))
+        turn = {"role": role, "tool_calls": calls} if calls else {"role": role, "content": text}
+        turns.append({**turn, "extra": extra} if extra else turn)
+    return list(linked(turns))
 
 
 def spoken(turns: Iterable[Turn]) -> list[dict[str, str]]:

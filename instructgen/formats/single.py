@@ -7,23 +7,20 @@ by column, as `Singles`, and make the samples when anything more is asked of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from instructgen.formats import Format
 from instructgen.formats.columns import are_empty, column, escaped, fixed_width, join, text, texts, texts_of, where
-from instructgen.formats.detect import read, read_row
-from instructgen.records import Provenance, Rejection, Sample, canonical
+from instructgen.records import Provenance, Sample, canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 10_000
-"""Rows that are gathered before they become columns."""
 CHARACTERS = 16 << 20
-"""Characters after which they do so too; a row of more is read by itself."""
+"""A row of more is read by itself."""
 BLOCK_BYTES = 64 << 20
 """A block of lines above this is read row by row: one column of it could be more than Arrow's texts can hold."""
 
@@ -170,37 +167,15 @@ def _made(columns: Mapping[str, pa.Array], shape: Format, numbers: Any, source: 
     return Singles(columns[instruction], inputs, columns[output], column(numbers.astype(np.int64)), source)
 
 
-def read_light(
-    rows: Iterable[tuple[int, Mapping[str, Any]]], shape: Format, source: str = ""
-) -> Iterator[Singles | Sample | Rejection]:
-    """Yield what `detect.read` yields, with runs of samples that are no more than that as `Singles`."""
-    if not reads_singles(shape):
-        yield from read(rows, shape, source)
-        return
-    plain: list[tuple[int, str, str, str]] = []
-    size = 0
-    for number, row in rows:
-        found = _plain(row, shape.plain or ("", "", ""))
-        if found is not None:
-            plain.append((number, *found))
-            size += sum(map(len, found))
-        if plain and (found is None or len(plain) == ROWS or size > CHARACTERS):
-            yield _gathered(plain, source)
-            plain, size = [], 0
-        if found is None:
-            yield from read_row(number, row, shape, source)
-    if plain:
-        yield _gathered(plain, source)
-
-
-def _gathered(plain: list[tuple[int, str, str, str]], source: str) -> Singles:
+def gathered(plain: list[tuple[int, str, str, str]], source: str) -> Singles:
+    """Return rows (number, instruction, input, output) as columns."""
     import numpy as np
 
     numbers, instruction, given, output = zip(*plain, strict=True)
     return Singles(texts(instruction), texts(given), texts(output), column(np.array(numbers, np.int64)), source)
 
 
-def _plain(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[str, str, str] | None:
+def plain_of(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[str, str, str] | None:
     """Return instruction, input and output of a row without other columns; `None` for anything but UTF-8 texts."""
     instruction, given, output = row.get(names[0]), row.get(names[1]) if names[1] else "", row.get(names[2])
     if given is None:
@@ -214,20 +189,27 @@ def _plain(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[str, st
     return (instruction, given, output) if _is_utf8(instruction, given, output) else None
 
 
-def samples_of(one: Singles | Sample) -> list[Sample]:
-    """Return the samples."""
-    return one.samples() if isinstance(one, Singles) else [one]
-
-
 def reads_singles(shape: Format) -> bool:
     """Tell whether the shape's `plain` columns say what its `read` says, and rows stand alone."""
-    return shape.plain is not None and type(shape).gather is Format.gather and _beside(shape, "read", "plain")
+    alone = shape.plain is not None and type(shape).gather is Format.gather
+    return alone and _beside(shape, "read_json" if type(shape).read is Format.read else "read", "plain")
 
 
 def writes_singles(shape: Format) -> bool:
     """Tell whether `write_singles` says what `write` says of samples, and nothing else is to be done."""
     plain = type(shape).group is Format.group and type(shape).flat is Format.flat
     return plain and type(shape).write_singles is not Format.write_singles and _beside(shape, "write", "write_singles")
+
+
+def writes_chats(shape: Format) -> bool:
+    """Tell whether `write_chats` says what `write` says of chats that the shape holds, and that is all."""
+    kind = type(shape)
+    own = (kind.calls_beside, kind.flat, kind.group, kind.share, kind.shown)
+    if own != (Format.calls_beside, Format.flat, Format.group, Format.share, Format.shown):
+        return False
+    if kind.write_chats is not Format.write_chats:
+        return _beside(shape, "write", "write_chats")
+    return writes_singles(shape) and shape.holds.isdisjoint(("system", "dialogue", "open"))
 
 
 def _beside(shape: Format, full: str, short: str) -> bool:

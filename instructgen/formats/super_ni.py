@@ -55,7 +55,7 @@ class SuperNI(Format):
         rest = rest_of(row, frozenset({"Definition", "Instances"}))
         task = {key: value for key, value in row.items() if key not in ("Instances", "id") and value not in (None, [])}
         extra = {"task": task} if set(task) != {"Definition"} or definition != [instruction] else {}
-        row_id = rest["provenance"].source_id if "provenance" in rest else ""
+        row_id = rest["provenance"]["source_id"] if "provenance" in rest else ""
         return [_sample(instruction, extra, one, number, row_id) for number, one in enumerate(instances)]
 
     def write(self, sample: Sample) -> Row:

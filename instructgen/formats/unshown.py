@@ -9,9 +9,11 @@ does not see it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from instructgen.formats import Format, Row
+from instructgen.formats.chats import Chat, Chats
 from instructgen.records import Answer, Sample, Turn
 
 BORDER = "border of instruction and input"
@@ -37,7 +39,27 @@ def unshown(sample: Sample, shape: Format, row: Row) -> list[str]:
     return list(dict.fromkeys(name for name in found if name not in shown))
 
 
-def _keys(sample: Sample, shape: Format, row: Row) -> Iterator[str]:
+def unshown_of_chats(batch: Chats, shape: Format) -> Counter[str]:
+    """Return how many of the chats, which the shape holds, have what `unshown` names, by name."""
+    found = Counter[str]()
+    if "provenance" in shape.holds:
+        return found
+    alike: dict[tuple[Collection[str], Collection[str], bool], list[int]] = {}
+    for place, chat in enumerate(batch.chats):
+        apart = "input" not in shape.holds and any(chat.inputs)
+        alike.setdefault((tuple(chat.labels), tuple(chat.extra), apart), []).append(place)
+    for (labels, extra, apart), places in alike.items():
+        if shape.columns.keys().isdisjoint((*labels, *extra)):  # all say the same
+            found.update(dict.fromkeys([*_keys(batch.chats[places[0]], shape, {}), *([BORDER] * apart)], len(places)))
+            continue
+        columns = shape.write_chats(batch)
+        for place in places:
+            row = {name: columns[name][place].as_py() for name in shape.columns}
+            found.update(dict.fromkeys([*_keys(batch.chats[place], shape, row), *([BORDER] * apart)], 1))
+    return found
+
+
+def _keys(sample: Sample | Chat, shape: Format, row: Row) -> Iterator[str]:
     kinds: tuple[tuple[str, Mapping[str, object]], ...] = (("label", sample.labels), ("column", sample.extra))
     for kind, keys in kinds:
         for key, value in keys.items():

@@ -59,7 +59,7 @@ def test_progress_and_json(rows, tmp_path, monkeypatch):
 
     done = run("export", rows, "--format", "alpaca", "--into", tmp_path / "out", "--json")
 
-    assert "2 samples, " in done.stderr
+    assert "3 samples, " in done.stderr
     assert json.loads(done.stdout)["rows"] == {"alpaca": {"train": 3}}
 
 

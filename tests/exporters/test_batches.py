@@ -20,6 +20,7 @@ from instructgen.exporters import batches, shards
 from instructgen.exporters.batches import Watch
 from instructgen.exporters.folder import Options, export
 from instructgen.formats.alpaca import Alpaca
+from instructgen.formats.light import samples_of
 from instructgen.formats.messages import Messages
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.sample import SampleRows
@@ -106,7 +107,7 @@ def test_blocks_of_a_run_are_its_samples(tmp_path, monkeypatch):
     export(samples, [Messages()], tmp_path / "samples", Options(splits={"test": 0.2}))
 
     assert len(made) > 5
-    assert [one for block in made for one in block.made()] == samples
+    assert [sample for block in made for one in block.made() for sample in samples_of(one)] == samples
     assert tree(tmp_path / "blocks") == tree(tmp_path / "samples")
 
 

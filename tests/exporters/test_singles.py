@@ -17,9 +17,10 @@ from instructgen.exporters.folder import Options, export
 from instructgen.exporters.rendering import Renderer
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.detect import read
+from instructgen.formats.light import read_light, samples_of
 from instructgen.formats.messages import Messages
 from instructgen.formats.prompt_completion import Flan, PromptCompletion
-from instructgen.formats.single import Singles, columns_of_batch, read_light, samples_of, writes_singles
+from instructgen.formats.single import Singles, columns_of_batch, writes_singles
 from instructgen.records import Rejection, Sample
 from tests.exporters.test_folder import tree
 

@@ -1,0 +1,110 @@
+"""Rows -> samples for streams that only copy them: by column where nothing more is in them, as chats, or in full.
+
+    {"instruction": "Hi", "output": "Ho"}                       -> Singles, many at a time
+    {"instruction": "Hi", "output": "Ho", "category": "chat"}   -> Chats, many at a time
+    {"messages": [..., {"role": "tool", ...}]}                  -> Sample
+
+The samples behind are those of `detect.read`, in the same order; so are the rejections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from instructgen.formats import Format, Unreadable
+from instructgen.formats.chats import Chat, Chats, chat_of
+from instructgen.formats.detect import read, read_row
+from instructgen.formats.holds import MORE
+from instructgen.formats.sample import SampleRows
+from instructgen.formats.single import CHARACTERS, Singles, gathered, plain_of, reads_singles
+from instructgen.records import Rejection, Sample
+
+ROWS = 10_000
+"""Rows that are gathered before they become columns; as many characters as one row may have end them too."""
+FEW = 30
+"""Rows below which columns do not pay."""
+
+
+def read_light(
+    rows: Iterable[tuple[int, Mapping[str, Any]]], shape: Format, source: str = ""
+) -> Iterator[Singles | Chats | Sample | Rejection]:
+    """Yield what `detect.read` yields, with runs of samples that are no more than that as `Singles` or `Chats`."""
+    singles, chats = reads_singles(shape), reads_chats(shape)
+    if not singles and not chats:
+        yield from read(rows, shape, source)
+        return
+    gathering = _Gathering(source)
+    for number, row in rows:
+        if singles and not gathering.chats and (plain := plain_of(row, shape.plain or ("", "", ""))) is not None:
+            full = gathering.add_plain((number, *plain))
+        elif chats and (found := _chats(row, shape, source, number)) is not None:
+            if gathering.plain:
+                yield from gathering.take()
+            full = gathering.add_chats(found)
+        else:
+            yield from gathering.take()
+            yield from read_row(number, row, shape, source)
+            continue
+        if full:
+            yield from gathering.take()
+    yield from gathering.take()
+
+
+class _Gathering:
+    """Rows until they are columns; of one kind at a time."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._size = source, 0
+        self.plain: list[tuple[int, str, str, str]] = []
+        self.chats: list[Chat] = []
+
+    def add_plain(self, row: tuple[int, str, str, str]) -> bool:
+        """Take a plain row; tell whether there are enough."""
+        self.plain.append(row)
+        self._size += len(row[1]) + len(row[2]) + len(row[3])
+        return len(self.plain) == ROWS or self._size > CHARACTERS
+
+    def add_chats(self, chats: list[Chat]) -> bool:
+        """Take the chats of a row; tell whether there are enough."""
+        self.chats += chats
+        for chat in chats:
+            self._size += sum(map(len, chat.contents)) + sum(map(len, chat.inputs))
+        return len(self.chats) >= ROWS or self._size > CHARACTERS
+
+    def take(self) -> Iterator[Singles | Chats | Sample]:
+        """Yield what was taken, and begin anew; few chats are samples."""
+        plain, chats = self.plain, self.chats
+        self.plain, self.chats, self._size = [], [], 0
+        if plain:
+            yield gathered(plain, self._source)
+        if len(chats) < FEW:
+            yield from Chats(chats).samples
+        else:
+            yield Chats(chats)
+
+
+def reads_chats(shape: Format) -> bool:
+    """Tell whether rows stand alone and `read` does no more than to validate what `read_json` returns."""
+    kind = type(shape)
+    whole = kind.read in (Format.read, SampleRows.read)  # whose ids `chat_of` takes for what they are, too
+    return whole and kind.gather is Format.gather and kind.scatter is Format.scatter
+
+
+def _chats(row: Mapping[str, Any], shape: Format, source: str, number: int) -> list[Chat] | None:
+    """Return the samples of a row as chats; `None` when one is more, or the row cannot be read."""
+    if isinstance(row.get("provenance"), str) or MORE in row:  # a row of our own export: all of it is put back
+        return None
+    try:
+        forms = shape.read_json(row)
+    except Unreadable:
+        return None
+    found = [chat for form in forms if (chat := chat_of(form, source, number)) is not None]
+    return found if len(found) == len(forms) else None
+
+
+def samples_of(one: Singles | Chats | Sample) -> list[Sample]:
+    """Return the samples."""
+    if isinstance(one, Chats):
+        return one.samples
+    return one.samples() if isinstance(one, Singles) else [one]
