@@ -9,7 +9,7 @@ import typer
 
 from instructgen.cli.generate import announce, tell
 from instructgen.cli.progress import shown_progress
-from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors
+from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors, typed_command
 
 
 def demo(
@@ -17,7 +17,7 @@ def demo(
     target: Annotated[int, typer.Option(min=1, help="Accepted samples wanted.")] = 32,
 ) -> None:
     """Expand the bundled seeds with a small model that runs here, and write a dataset. No key needed."""
-    with logged(), shown_errors(f"instructgen demo --into {into}"):
+    with logged(), shown_errors(typed_command):
         from instructgen.api import export_run, generate, load_recipe
 
         recipe = load_recipe("demo.yaml", target=target)

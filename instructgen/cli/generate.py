@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from instructgen.cli.progress import duration, shown_progress
-from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors
+from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors, typed_command
 
 if TYPE_CHECKING:
     from instructgen.forecast import Forecast
@@ -58,8 +60,9 @@ def generate(
     """Generate samples into a run directory; run it again to go on."""
     if into is None:
         raise typer.BadParameter("name a directory for the run, e.g. --into runs/first", param_hint="--into")
-    again = f"instructgen generate --into {shlex.quote(str(into))}"
-    with shown_errors(again), logged(into if verbose else None):
+    kept = [*(word for other in reuse or () for word in ("--reuse", str(other))), *["--unsafe-code"] * unsafe_code]
+    go_on = partial(go_on_command, into, kept)
+    with shown_errors(go_on), logged(into if verbose else None):
         from instructgen.sitting import generate as run_it
 
         flags = {
@@ -81,8 +84,18 @@ def generate(
             slots = None
         tell(outcome, machine=machine)
     if outcome.ending == "interrupted":
-        say(f"Interrupted. Everything bought is stored; go on with: {again}")
+        say(f"Interrupted. Everything bought is stored; go on with: {go_on()}")
         raise typer.Exit(INTERRUPTED)
+
+
+def go_on_command(into: Path, kept: Sequence[str]) -> str:
+    """Return the command that goes on with the run: what was typed where no run was begun, else the run says the rest.
+
+    `kept` are the flags that a run does not remember.
+    """
+    from instructgen.run import is_run
+
+    return shlex.join(["instructgen", "generate", "--into", str(into), *kept]) if is_run(into) else typed_command()
 
 
 def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,16 +50,21 @@ def logged(folder: Path | None = None) -> Iterator[None]:
             file.close()
 
 
+def typed_command() -> str:
+    """Return this command as it was typed, for a shell."""
+    return shlex.join(["instructgen", *sys.argv[1:]])
+
+
 @contextmanager
-def shown_errors(go_on: str = "") -> Iterator[None]:
-    """Turn our errors into one message and exit code 1, Ctrl-C into 130; `go_on` is the command to go on with."""
+def shown_errors(go_on: Callable[[], str] | None = None) -> Iterator[None]:
+    """Turn our errors into one message and exit code 1, Ctrl-C into 130; `go_on` tells the command to go on with."""
     try:
         yield
     except InstructgenError as error:
         say(f"Error: {error}")
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        say(f"\nInterrupted. Nothing bought is lost; go on with: {go_on}" if go_on
+        say(f"\nInterrupted. Nothing bought is lost; go on with: {go_on()}" if go_on
             else "\nInterrupted. What was not finished is not in place; run the same command again")  # fmt: skip
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:  # `instructgen report ... | head`

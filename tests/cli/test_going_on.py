@@ -1,10 +1,17 @@
 """What a run was last told holds until a flag or an edit of its recipe file says otherwise."""
 
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from instructgen.cli import app
+from instructgen.cli.generate import go_on_command
 from instructgen.recipe import held
 from instructgen.run import Run
 
@@ -105,3 +112,27 @@ def test_another_seed_is_another_run_and_the_message_says_how_to_go_on(recipe):
 def test_held(told, then, now, expected):
     """Key by key: the run's word, unless the file was edited at that key."""
     assert held(told, then, now) == expected
+
+
+def test_ctrl_c_before_there_is_a_run_prints_the_command_that_was_typed(recipe, tmp_path):
+    """The short form would name a run that does not exist; the long one works."""
+    seeds = tmp_path / "my seeds.jsonl"
+    os.mkfifo(seeds)  # nobody writes: reading the seeds takes for ever
+    command = ["generate", str(recipe), "--into", str(tmp_path / "run"), "--seeds", str(seeds)]
+    process = subprocess.Popen([sys.executable, "-m", "instructgen", *command], stderr=subprocess.PIPE, text=True)
+    with seeds.open("wb"):  # returns when the command reads
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert shlex.split(said.partition("go on with: ")[2]) == ["instructgen", *command]
+
+
+def test_the_command_to_go_on_says_what_a_run_does_not_remember(recipe, tmp_path):
+    """--reuse and --unsafe-code are of the sitting; recipe and target are the run's."""
+    generate(recipe, "--target", 5)
+
+    assert shlex.split(go_on_command(tmp_path / "run", ["--reuse", "an other"])) == [
+        "instructgen", "generate", "--into", str(tmp_path / "run"), "--reuse", "an other"
+    ]  # fmt: skip
