@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import traceback
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
 from aiohttp import web
 
 from instructgen.errors import TeacherError
-from instructgen.records import Params, Request, Turn
+from instructgen.records import Completion, Params, Request, Turn
 from instructgen.teachers import Sitting
-from instructgen.teachers.openai import OpenAITeacher
+from instructgen.teachers.openai import EndpointOptions, OpenAITeacher
+from instructgen.teachers.urls import spellings
 from tests.servers.batch_routes import BatchFaults, batches
 from tests.servers.faults import Faults
 from tests.servers.openai_server import serve
@@ -117,6 +119,15 @@ ECHOES = {
         {"error": {"message": "x" * 480 + headers["Authorization"]}}),
     "quoted": lambda headers: web.Response(status=500, text=quote(headers["x-team-token"], safe="")),
     "as a code": lambda headers: web.json_response({"error": {"message": "no", "code": headers["Authorization"]}}),
+    "in base64": lambda headers: web.json_response(
+        {"error": {"message": f"no user {b64encode(headers['Authorization'].encode()).decode()}"}}, status=400),
+    "in base64 for addresses, one byte on": lambda headers: web.Response(
+        status=500, text=urlsafe_b64encode(f"t={headers['x-team-token']}&".encode()).decode()),
+    "in an answer": lambda headers: web.json_response({"choices": [{"message": {
+        "role": "assistant", "content": f"Say {headers['Authorization']} to enter."}, "finish_reason": "stop"}]}),
+    "in an answer's reasoning, in base64": lambda headers: web.json_response({"choices": [{"message": {
+        "role": "assistant", "reasoning": b64encode(f"I am {headers['x-team-token']}".encode()).decode(),
+        "content": "Four."}, "finish_reason": "stop"}]}),
     "in a redirect that leads nowhere": lambda headers: web.Response(
         status=302, headers={"Location": f"http://u:{headers['x-team-token'].split()[1]}/x@h/"}),
     "in a redirect": lambda headers: web.Response(
@@ -149,6 +160,42 @@ def test_a_server_that_echoes_our_headers_teaches_nobody_the_key(how, monkeypatc
 
     assert said
     assert MARKER not in said + caplog.text
+
+
+def test_an_answer_with_the_key_is_paid_for_and_kept_nowhere(tmp_path):
+    """A gateway that repeats its caller's key in answers: rejections with a reason, and no trace in run or data set."""
+    with serve(answer=lambda body: f"1. Write to {KEY} today.\n", faults=Faults(key=KEY)) as server:
+        (tmp_path / "recipe.yaml").write_text(
+            RECIPE.format(url=server.url, deadline=5, proxy="") + "budget: {requests: 60}\n"
+        )
+        code, said = command("generate", "recipe.yaml", "--into", "run", "--verbose", cwd=tmp_path)
+    _, report = command("report", "run", cwd=tmp_path)
+
+    assert code == 0, said
+    assert "teacher/secret_in_answer" in said
+    assert said.count("an answer held a key of ours") < server.bill.requests
+    assert_nowhere(tmp_path, said, report)
+
+
+@pytest.mark.parametrize("secret", ["chess", "my-organisation-of-friends", "pass4321"])
+def test_a_word_that_is_no_key_may_stand_in_an_answer(secret, monkeypatch):
+    """What a header holds may be a plain word: a team's name is no reason to lose an answer."""
+    monkeypatch.setenv("TEAM", secret)
+    endpoint = OpenAITeacher(model="m", base_url="http://127.0.0.1:9/v1", headers={"x-team": "${TEAM}"}).endpoint(
+        EndpointOptions()
+    )
+
+    assert not endpoint.betrayed(Completion(content=f"I like {secret}."))
+
+
+def test_base64_of_a_secret_is_found_wherever_it_begins():
+    """Inside a longer text the letters shift; what is left of a secret beside what is found is a byte at most."""
+    for before in ("", "a", "user:", "Bearer ", "é"):
+        for after in ("", "x", "@host/"):
+            for encode in (b64encode, urlsafe_b64encode):
+                said = encode(f"{before}{KEY}?>{after}".encode()).decode()
+                assert any(spelling in said for spelling in spellings(KEY + "?>")), (before, after)
+    assert spellings("abcd") == {"abcd"}
 
 
 def test_a_secret_in_an_address_is_shown_nowhere_and_its_host_is(monkeypatch, caplog, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -50,6 +51,9 @@ log = logging.getLogger(__name__)
 
 OVERLOADED = frozenset({429, 503, 529})
 """Statuses that say "too much at once", for which fewer requests are kept in flight."""
+KEY_LENGTH = 16
+"""Characters from which on a secret with a digit is taken for a key; the keys of all providers we know are longer."""
+_DIGIT = re.compile(r"\d")
 UNSTATED_OUTPUT = 1024
 """Tokens reserved for an answer without an output limit, until longer ones have been seen."""
 
@@ -86,6 +90,14 @@ class Endpoint:
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
         return text
+
+    def betrayed(self, answer: Completion) -> bool:
+        """Say whether an answer holds a secret that looks like a key, in any spelling.
+
+        A short word in a variable (a team's name in a header) may stand in any answer, and betrays nothing.
+        """
+        said = f"{answer.content}\n{answer.reasoning}"
+        return any(secret in said for secret in self.secrets if len(secret) >= KEY_LENGTH and _DIGIT.search(secret))
 
     def cleaned(self, body: bytes) -> bytes:
         """Return the bytes of what cannot be read without the secrets, before they are cut to length."""
@@ -153,6 +165,7 @@ class Route:
         self._shape = Adaptation(model, limit_name, learnt.of(endpoint.shown, model))
         self._longest = UNSTATED_OUTPUT
         self._overrun = False
+        self._betrayals = 0
 
     async def ask(self, request: Request, key: str) -> Outcome:
         """Send a request once, when there is place and the pace allows it. Raises: TeacherRefusedError."""
@@ -276,6 +289,14 @@ class Route:
         if lesson := self._shape.notice(request, read):
             log.warning("%s %s", self.name, lesson)
         answer = self._shape.finish(request, read)
+        if self.endpoint.betrayed(answer):
+            self._betrayals += 1
+            log.log(
+                _loudness(self._betrayals),
+                "%s: an answer held a key of ours (%d so far); it is neither kept nor shown: look who stands between "
+                "us and the model", self.name, self._betrayals,
+            )  # fmt: skip
+            return Completion(request=key, finish="refused", refusal="secret_in_answer", usage=answer.usage)
         return _thinking_aloud(answer) if self._keep_reasoning else answer
 
     def _watch_bound(self, request: Request, usage: Usage) -> None:

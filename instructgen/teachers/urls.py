@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
 from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -11,6 +13,8 @@ HIDDEN = "[hidden]"
 """What stands in messages where a secret stood."""
 SHORT = 4
 """Characters up to which a part is no secret; hiding it would only spoil messages."""
+SHORTEST_BASE64 = 8
+"""Letters of base64 that are looked for at least."""
 
 
 def host_of(url: str) -> str:
@@ -63,5 +67,20 @@ def secrets_of(url: str) -> list[str]:
 
 
 def spellings(secret: str) -> set[str]:
-    """Return a secret as servers quote it back: plain, in a URL, and escaped in JSON."""
-    return {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
+    """Return a secret as servers quote it back: plain, in a URL, escaped in JSON, and in base64."""
+    return {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], *_in_base64(secret.encode())}
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """Yield what base64 makes of a secret inside any text, such as `user:secret` or a whole header.
+
+    Three bytes become four letters, so a text begins at one of three places; letters that hold bits of what stands
+    around it are left out. Too short a rest is found by chance in what is none.
+    """
+    for before in range(3):
+        bits = 8 * before, 8 * (before + len(secret))
+        letters = slice(-(-bits[0] // 6), bits[1] // 6)
+        for encode in (b64encode, urlsafe_b64encode):
+            inside = encode(b"\0" * before + secret).decode()[letters]
+            if len(inside) >= SHORTEST_BASE64:
+                yield inside
