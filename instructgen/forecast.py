@@ -3,7 +3,8 @@
     Forecast(requests=(4100, 3700, 4600), tokens=(...), usd=(...), seconds=(...), acceptance=(0.81, 0.77, 0.85))
 
 The interval is the middle 80 % of a bootstrap over slots (Efron 1979): slots are drawn again with replacement, and each
-draw is carried on to the target. It knows nothing of novelty running out: late slots accept less than early ones.
+draw is carried on to the target. Novelty runs out, and late slots accept less than early ones: where that shows already,
+the later half of the slots is carried on, not all of them. Where it does not, nothing is known of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from instructgen.teachers.prices import Price
 
 DRAWS = 1_000
 LOW, HIGH = 0.1, 0.9
+FEW_CANDIDATES = 40
+"""Of fewer, acceptance differs by chance."""
+FALL = 0.75
+"""What is left of the acceptance at most when it is said to fall."""
 
 Interval = tuple[float, float, float]
 """(mean, low end, high end)."""
@@ -43,6 +48,19 @@ class Forecast(NamedTuple):
     """At the rate of the pilot; `None` where that is not known."""
     acceptance: Interval
     """Accepted / parsed, 0..1."""
+    fall: tuple[float, float] | None = None
+    """Acceptance in the earlier and the later half of the slots where it falls; the forecast is then of the later."""
+
+
+def fall_of(before: tuple[int, int], after: tuple[int, int]) -> tuple[float, float] | None:
+    """Return the acceptance before and after, each of (accepted, parsed), if it falls; `None` if not, or of too few.
+
+    Example: fall_of((40, 50), (20, 50)) -> (0.8, 0.4)
+    """
+    if min(before[1], after[1]) < FEW_CANDIDATES:
+        return None
+    first, last = before[0] / before[1], after[0] / after[1]
+    return (first, last) if last < FALL * first else None
 
 
 def forecast(
@@ -55,13 +73,16 @@ def forecast(
     """
     if not sum(slot.accepted for slot in closed):
         return None
+    middle = len(closed) // 2
+    fall = fall_of(_counts(closed[:middle]), _counts(closed[middle:]))
+    like = closed[middle:] if fall and fall[1] else closed
     if price is not None and paid is None:
         paid = price.cost(_sum(closed))
     chance = Random(0)
-    draws = [_totals([closed[int(chance.random() * len(closed))] for _ in closed], closed, target, price, paid)
+    draws = [_totals([like[int(chance.random() * len(like))] for _ in like], closed, target, price, paid)
              for _ in range(DRAWS)]  # fmt: skip
     known = [draw for draw in draws if draw is not None]
-    mean = _totals(closed, closed, target, price, paid)
+    mean = _totals(like, closed, target, price, paid)
     if mean is None:
         return None
     spread = [sorted(draw[place] for draw in known) for place in range(len(mean))]
@@ -69,7 +90,11 @@ def forecast(
     slots, requests, tokens, usd, acceptance = ((middle, *end) for middle, end in zip(mean, ends, strict=True))
     pace = None if seconds is None else seconds / len(closed)
     time = None if pace is None else (slots[0] * pace, slots[1] * pace, slots[2] * pace)
-    return Forecast(slots, requests, tokens, usd if price else None, time, acceptance)
+    return Forecast(slots, requests, tokens, usd if price else None, time, acceptance, fall)
+
+
+def _counts(slots: Sequence[SlotCost]) -> tuple[int, int]:
+    return sum(slot.accepted for slot in slots), sum(slot.parsed for slot in slots)
 
 
 def _totals(

@@ -48,6 +48,29 @@ def test_a_budget_makes_waves_smaller_and_more():
     assert waves(500, 64, 2, lambda closed: 50) == 20
 
 
+def test_a_pilot_that_dries_up_is_carried_on_by_its_later_half():
+    """Four of four at first, one of four since: the rest takes as many slots as the later ones say."""
+    found = forecast([slot(4)] * 10 + [slot(1)] * 10, 150, 20.0, PRICE)
+
+    assert found.fall == (1.0, 0.25)
+    assert found.slots == pytest.approx((120, 120, 120))
+    assert found.acceptance == pytest.approx((0.25, 0.25, 0.25))
+
+
+@pytest.mark.parametrize("later", [[slot(3)] * 10, [slot(1)] * 9, [slot(4, parsed=5)] * 10])
+def test_a_small_difference_or_few_candidates_are_no_fall(later):
+    """A quarter less is said; chance is not."""
+    assert forecast([slot(4)] * len(later) + later, 150, 20.0, PRICE).fall is None
+
+
+def test_a_pilot_whose_later_half_gave_nothing_is_carried_on_by_all():
+    """No number of slots would reach the target by that half; the fall is said."""
+    found = forecast([slot(4)] * 10 + [slot(0)] * 10, 80, 20.0, PRICE)
+
+    assert found.fall == (1.0, 0.0)
+    assert found.slots == pytest.approx((40, 40, 40), rel=0.5)
+
+
 def test_a_reached_target_costs_what_was_spent():
     """Nothing is left to buy."""
     found = forecast([slot(2)] * 10, 15, 5.0, PRICE)

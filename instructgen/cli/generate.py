@@ -115,7 +115,10 @@ def _goes_on(outcome: Outcome, recipe: Recipe, *, machine: bool) -> bool:
         say(line)
     if recipe.teacher.in_batches:
         say(batch_line(found, recipe, outcome))
-    return sys.stdin.isatty() and typer.confirm("Go on to the target?", err=True)
+    try:
+        return sys.stdin.isatty() and typer.confirm("Go on to the target?", err=True)
+    except typer.Abort:  # Ctrl-C, or the end of the input
+        raise KeyboardInterrupt from None
 
 
 def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
@@ -125,9 +128,19 @@ def forecast_lines(found: Forecast, recipe: Recipe) -> list[str]:
         middle, low, high = (format(value, form) for value in interval)
         return f"  {name}: {middle}{unit} ({low} to {high})"
 
-    head = f"Forecast for {recipe.target} samples, with 80 % intervals, if all slots go as the pilot's."
+    like = "the later half of the pilot's" if found.fall else "the pilot's"
+    head = f"Forecast for {recipe.target} samples, with 80 % intervals, if all slots go as {like}."
     lines = [
         f"{head} Novelty runs out, and later slots accept less: take it for the least",
+        *(
+            [
+                "  acceptance falls already: {:.0%} in the first half of the pilot, {:.0%} in the second".format(
+                    *found.fall
+                )
+            ]
+            if found.fall
+            else []
+        ),
         shown("acceptance", found.acceptance, ".1%"),
         shown("requests", found.requests),
         shown("tokens", found.tokens),

@@ -6,9 +6,10 @@ import json
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -22,6 +23,7 @@ LIVE_SECONDS = 0.2
 TOP_REASONS = 3
 STEADY_SECONDS = 3.0
 """A rate over less time than this says nothing: the first commits of a sitting come all at once."""
+MARK_SECONDS = 1.0
 
 
 class Pace:
@@ -39,10 +41,53 @@ class Pace:
         return now - self._begun
 
 
-def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = False) -> str:
-    """Return one line: accepted, rejected by reason, rate, spent, forecast, time left."""
-    seconds = time.monotonic() - started[0]
-    rate = (progress.accepted - started[1]) / seconds if seconds >= STEADY_SECONDS else 0.0
+class Mark(NamedTuple):
+    """How far a run was at a moment."""
+
+    at: float
+    accepted: int = 0
+    parsed: int = 0
+    usd: float = 0.0
+
+    @classmethod
+    def of(cls, progress: Progress) -> Mark:
+        """Mark this moment."""
+        return cls(time.monotonic(), progress.accepted, progress.parsed, float(progress.paid.usd))
+
+
+class Course:
+    """Where a sitting began, and where it was when its last third began: novelty runs out, and what a run gave at
+    first says too much of what is to come.
+    """
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque()
+        self.begun: Mark | None = None
+
+    def note(self, progress: Progress) -> None:
+        """Take a commit in."""
+        mark = Mark.of(progress)
+        self.begun = self.begun or mark
+        if not self._marks or mark.at - self._marks[-1].at >= MARK_SECONDS:
+            self._marks.append(mark)
+        third = mark.at - (mark.at - self.begun.at) / 3
+        while len(self._marks) > 1 and self._marks[1].at <= third:
+            self._marks.popleft()
+
+    def lately(self) -> Mark:
+        """Return the mark since which the last third is counted."""
+        return self._marks[0]
+
+
+def line_of(progress: Progress, begun: Mark, lately: Mark | None = None, *, priced: bool = False) -> str:
+    """Return one line: accepted, rejected by reason, rate, spent, forecast, time left, and whether the yield falls.
+
+    Rate and forecasts go by what came since `lately`, or by the whole sitting where that is too short.
+    """
+    now = Mark.of(progress)
+    since = lately if lately and now.at - lately.at >= STEADY_SECONDS else begun
+    seconds = now.at - since.at
+    rate = (progress.accepted - since.accepted) / seconds if seconds >= STEADY_SECONDS else 0.0
     left = max(progress.target - progress.accepted, 0)
     beyond = max(progress.accepted - progress.target, 0)
     reasons = ", ".join(
@@ -52,18 +97,30 @@ def line_of(progress: Progress, started: tuple[float, int], *, priced: bool = Fa
         f"accepted {progress.accepted - beyond}/{progress.target}{f' and {beyond} beyond it' if beyond else ''}",
         f"rejected {progress.parsed - progress.accepted}{f' ({reasons})' if reasons else ''}",
         *([f"{rate * 60:,.{0 if rate * 60 >= 10 else 1}f} a minute"] if seconds >= STEADY_SECONDS else []),
-        *_spent(progress, priced=priced),
+        *_spent(progress, since, priced=priced),
     ]
     if rate > 0 and left:
         parts.append(f"about {duration(left / rate)} left")
+    if lately and left and (fall := _fall(begun, lately, now)):
+        parts.append(fall)
     return " | ".join(parts)
 
 
-def _spent(progress: Progress, *, priced: bool) -> list[str]:
-    """Return what was spent, and what the target will take at this rate; dollars where they cost any."""
+def _fall(begun: Mark, lately: Mark, now: Mark) -> str:
+    """Say it when much less is accepted of late than before; "" when not, or of too few candidates to tell."""
+    from instructgen.forecast import fall_of
+
+    before, after = lately.parsed - begun.parsed, now.parsed - lately.parsed
+    fall = fall_of((lately.accepted - begun.accepted, before), (now.accepted - lately.accepted, after))
+    return f"acceptance falls: {fall[1]:.0%} of late, {fall[0]:.0%} before; it will take longer" if fall else ""
+
+
+def _spent(progress: Progress, since: Mark, *, priced: bool) -> list[str]:
+    """Return what was spent, and what the target will take at the price of late; dollars where they cost any."""
     dollars = float(progress.paid.usd) if priced else 0.0
-    share = progress.target / progress.accepted if progress.accepted else 0.0
-    forecast = f", {dollars * share:.2f} USD to the target" if share > 1 else ""
+    left, came = progress.target - progress.accepted, progress.accepted - since.accepted
+    each = (dollars - since.usd) / came if came and dollars > since.usd else dollars / max(progress.accepted, 1)
+    forecast = f", {dollars + each * left:.2f} USD to the target" if progress.accepted and left > 0 else ""
     return [f"{progress.spent.tokens:,} tokens", *([f"{dollars:.2f} USD{forecast}"] if dollars else [])]
 
 
@@ -86,22 +143,23 @@ def duration(seconds: float) -> str:
 def shown_progress(*, machine: bool = False, priced: bool = False) -> Iterator[Callable[[Progress], None]]:
     """Give a function to call after each commit. With `machine`, JSON lines on standard output."""
     live = sys.stderr.isatty() and not machine
-    started: list[tuple[float, int]] = []
+    course = Course()
     shown = 0.0
     last: list[Progress] = []
 
     def watch(progress: Progress) -> None:
         nonlocal shown
         now = time.monotonic()
-        if not started:
-            started.append((now, progress.accepted))
+        if course.begun is None:
             shown = now
+        course.note(progress)
         last[:] = [progress]
         if now - shown >= (LIVE_SECONDS if live else PLAIN_SECONDS):
             shown = now
             show(progress)
 
     def show(progress: Progress) -> None:
+        begun = course.begun or Mark.of(progress)
         if machine:
             reasons = dict(progress.reasons.most_common())
             told = {"accepted": progress.accepted, "target": progress.target, "parsed": progress.parsed,
@@ -109,10 +167,10 @@ def shown_progress(*, machine: bool = False, priced: bool = False) -> Iterator[C
                     "usd": float(progress.paid.usd) if priced else None}  # fmt: skip
             typer.echo(json.dumps(told))
         elif live:
-            sys.stderr.write(f"\r\x1b[2K{_cut(line_of(progress, started[0], priced=priced))}")
+            sys.stderr.write(f"\r\x1b[2K{_cut(line_of(progress, begun, course.lately(), priced=priced))}")
             sys.stderr.flush()
         else:
-            typer.echo(line_of(progress, started[0], priced=priced), err=True)
+            typer.echo(line_of(progress, begun, course.lately(), priced=priced), err=True)
 
     try:
         yield watch

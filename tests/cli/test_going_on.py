@@ -1,6 +1,7 @@
 """What a run was last told holds until a flag or an edit of its recipe file says otherwise."""
 
 import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -136,3 +137,53 @@ def test_the_command_to_go_on_says_what_a_run_does_not_remember(recipe, tmp_path
     assert shlex.split(go_on_command(tmp_path / "run", ["--reuse", "an other"])) == [
         "instructgen", "generate", "--into", str(tmp_path / "run"), "--reuse", "an other"
     ]  # fmt: skip
+
+
+def at_a_terminal(words, answer):
+    """Run the command at a pseudo-terminal of its own and answer its question; returns (exit code, what it showed)."""
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-m", "instructgen", *words])
+    shown, answered = b"", False
+    while True:
+        try:
+            said = os.read(terminal, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not said:
+            break
+        shown += said
+        if b"[y/N]" in shown and not answered:
+            answered = os.write(terminal, answer) > 0
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (b"y\n", 0, "Target reached: 30 samples"),
+        (b"n\n", 0, "The pilot is done; its answers are part of the run"),
+        (b"\x03", 130, "Interrupted. Nothing bought is lost; go on with: instructgen generate --into"),
+    ],
+)
+def test_the_pilots_question_at_a_terminal(recipe, answer, code, said):
+    """Yes goes on at once, no ends after the pilot, Ctrl-C says how to go on."""
+    recipe.write_text(recipe.read_text() + "filters: [{kind: shape}, {kind: rouge}]\n")
+    into = str(recipe.parent / "run")
+    ended, shown = at_a_terminal(["generate", str(recipe), "--into", into, "--estimate", "--pilot", "1"], answer)
+
+    assert "Forecast for 30 samples" in shown
+    assert "Go on to the target?" in shown
+    assert said in shown
+    assert ended == code
+
+
+def test_without_a_terminal_the_pilot_ends_with_its_forecast(recipe):
+    """Nobody is there to say yes to the cost."""
+    _, said = generate(recipe, "--estimate", "--pilot", 1)
+
+    assert "Forecast for 30 samples" in said
+    assert "Go on to the target?" not in said
+    assert "Go on without --estimate" in said
+    assert "Target reached" in generate(recipe)[1]

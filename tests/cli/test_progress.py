@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from instructgen.cli import app
 from instructgen.cli import progress as shown
 from instructgen.cli.generate import announce
-from instructgen.cli.progress import line_of
+from instructgen.cli.progress import Course, Mark, line_of
 from instructgen.engine import Progress
 from instructgen.generators.alpaca import Alpaca
 from instructgen.generators.self_instruct import SelfInstruct
@@ -21,12 +21,12 @@ from instructgen.teachers.budget import Amount
 from instructgen.teachers.scripted import ScriptedTeacher
 
 
-def line(seconds, monkeypatch, *, priced=True):
+def line(seconds, monkeypatch, lately=None, *, priced=True):
     monkeypatch.setattr(shown.time, "monotonic", lambda: 100.0 + seconds)
     progress = Progress(target=400, parsed=150, accepted=100, spent=Usage(requests=60, completion_tokens=5_000))
     progress.reasons["filter/near_duplicate"] = 50
     progress.paid = Amount(Decimal("1.25"), 5_000, 60)
-    return shown.line_of(progress, (100.0, 20), priced=priced)
+    return shown.line_of(progress, Mark(100.0, 20, 30, 0.25), lately, priced=priced)
 
 
 def test_a_line_says_accepted_rejected_rate_spent_and_what_the_target_will_take(monkeypatch):
@@ -35,6 +35,28 @@ def test_a_line_says_accepted_rejected_rate_spent_and_what_the_target_will_take(
         "accepted 100/400 | rejected 50 (near_duplicate 50) | 40 a minute | 5,000 tokens | "
         "1.25 USD, 5.00 USD to the target | about 8 min left"
     )
+
+
+def test_where_a_run_dries_up_the_rest_goes_by_what_came_of_late(monkeypatch):
+    """10 accepted in the last minute, of 60: half an hour left and not 7.5 minutes, and the line says why."""
+    assert line(120, monkeypatch, Mark(160.0, 90, 105, 0.85)) == (
+        "accepted 100/400 | rejected 50 (near_duplicate 50) | 10 a minute | 5,000 tokens | "
+        "1.25 USD, 13.25 USD to the target | about 30 min left | "
+        "acceptance falls: 22% of late, 93% before; it will take longer"
+    )
+
+
+def test_the_last_third_of_a_sitting_is_what_came_of_late(monkeypatch):
+    """A commit a second for ten minutes: what is counted began 200 seconds ago, and few marks are kept."""
+    course, progress = Course(), Progress(target=9_999)
+    for second in range(601):
+        monkeypatch.setattr(shown.time, "monotonic", lambda now=second: float(now))
+        progress.accepted = second
+        course.note(progress)
+
+    assert course.begun.accepted == 0
+    assert course.lately() == Mark(400.0, 400)
+    assert len(course._marks) <= 202
 
 
 def test_no_rate_is_made_of_the_first_moments(monkeypatch):
@@ -55,7 +77,7 @@ def test_no_dollars_without_a_price(monkeypatch):
 
 def test_what_is_beyond_the_target_is_not_counted_as_its_part():
     """116 of 100 is 100 of 100 and 16 held back."""
-    assert line_of(Progress(target=100, accepted=116), (time.monotonic(), 0)).startswith(
+    assert line_of(Progress(target=100, accepted=116), Mark(time.monotonic())).startswith(
         "accepted 100/100 and 16 beyond it"
     )
 
