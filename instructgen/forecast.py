@@ -3,8 +3,8 @@
     Forecast(requests=(4100, 3700, 4600), tokens=(...), usd=(...), seconds=(...), acceptance=(0.81, 0.77, 0.85))
 
 The interval is the middle 80 % of a bootstrap over slots (Efron 1979): slots are drawn again with replacement, and each
-draw is carried on to the target. Novelty runs out, and late slots accept less than early ones: where that shows already,
-the later half of the slots is carried on, not all of them. Where it does not, nothing is known of it.
+draw is carried on to the target. Novelty runs out, and late slots accept less than early ones: where that shows
+already, the later half of the slots is carried on, not all of them. Where it does not, nothing is known of it.
 """
 
 from __future__ import annotations

@@ -173,7 +173,10 @@ def _explain(problem: Any, cls: type[BaseModel], where: str) -> str:
     if problem["type"] in ("less_than", "less_than_equal") and isinstance(problem["input"], int | float):
         limit = problem["ctx"].get("le", problem["ctx"].get("lt"))
         if limit == 1 and 1 < problem["input"] <= 100:
-            hint = f". It is a ratio; did you mean {problem['input'] / (10 if problem['input'] <= 10 else 100):g}?"
+            # 7 is a slip of the point, 70 a percentage; what 1.5 was to be, nobody knows.
+            meant = problem["input"] / (10 if problem["input"] < 10 else 100)
+            asked = f"; did you mean {meant:g}?" if problem["input"] >= 2 else ""
+            hint = f". It is a ratio{asked}"
     if expected.startswith("is "):  # a validator of ours that says it all
         return f"{place} {expected}"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):  # one of ours on several options

@@ -249,6 +249,8 @@ def test_a_million_identical_rows_in_bounded_memory(tmp_path):
     ("text", "message"),
     [
         ("filters: [{kind: rouge, threshold: 7}]", "did you mean 0.7"),
+        ("filters: [{kind: rouge, threshold: 1.5}]", "is 1.5, expected less than or equal to 1. It is a ratio"),
+        ("filters: [{kind: rouge, threshold: 70}]", "did you mean 0.7"),
         ("filters: [{kind: rouge, threshold: 0}]", "threshold is 0"),
         ("filters: [{kind: rouge, treshold: 0.7}]", "did you mean 'threshold'"),
         ("filters: [{kind: rogue}]", "did you mean 'rouge'"),

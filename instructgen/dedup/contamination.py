@@ -20,7 +20,9 @@ training data makes language models better", section 4.)
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
@@ -63,6 +65,13 @@ class _Grams(NamedTuple):
 
     hashes: Hashes
     text: Numbers
+
+
+_DAMAGE = (
+    KeyError, IndexError, AttributeError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error,
+    struct.error, NotImplementedError, RuntimeError,
+)  # fmt: skip
+"""What reading a cut or altered .npz raises, by where it is hurt; the last two for methods that zip files never use."""
 
 
 class ContaminationIndex:
@@ -183,7 +192,7 @@ class ContaminationIndex:
                         (number, grams.hashes[order][bounds[number] : bounds[number + 1]])
                         for number in range(len(index._texts))
                     ]
-        except (KeyError, AttributeError, TypeError, ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"not a saved contamination index ({type(error).__name__})") from error
         return index
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import orjson
@@ -28,7 +28,7 @@ from instructgen.dedup.greedy import LOW, GreedyIndex, Mask, Numbers, Scores
 from instructgen.dedup.postings import NO_POSTINGS, Postings, Tail, candidates, prefixes
 from instructgen.dedup.profiles import possible
 from instructgen.dedup.rows import Rows, Text, Vocabulary
-from instructgen.dedup.tokens import TokenizerName, tokenizer
+from instructgen.dedup.tokens import TOKENIZERS, TokenizerName, tokenizer
 
 Tie = Literal["reject", "as_released"]
 
@@ -57,7 +57,8 @@ class RougeIndex(GreedyIndex[_Encoded]):
 
     Example: RougeIndex(0.7).filter(["Write a poem about rain.", "Write a poem about the rain."])
              -> [[], [Neighbour(entry=0, score=0.909...)]]
-    Raises: ValueError for a threshold outside 0 < threshold <= 1, or a `longest` out of its range.
+    Raises: ValueError for a threshold outside 0 < threshold <= 1, a `longest` out of its range, or a `tie` or
+    `tokenizer_name` that there is not.
     """
 
     def __init__(
@@ -65,8 +66,11 @@ class RougeIndex(GreedyIndex[_Encoded]):
         longest: int = LONGEST_COMPARED,
     ) -> None:  # fmt: skip
         super().__init__()
-        exact = checked(threshold)
+        self._exact = exact = checked(threshold)
         self.threshold, self.tie, self.tokenizer_name = float(exact), tie, tokenizer_name
+        for name, value, known in (("tie", tie, get_args(Tie)), ("tokenizer_name", tokenizer_name, TOKENIZERS)):
+            if value not in known:
+                raise ValueError(f"{name}: expected {' or '.join(map(repr, known))}, found {value!r}")
         if not 1 <= longest < 1 << 16:
             raise ValueError(f"longest: expected 1 to 65,535 tokens, found {longest}")
         self.longest = longest
@@ -93,17 +97,20 @@ class RougeIndex(GreedyIndex[_Encoded]):
         """Return the index as JSON: its options, and each entry's tokens."""
         words = {number: token for token, number in self._vocabulary.tokens()}
         rows = [" ".join(words[number] for number in self._vocabulary.numbers(text)) for text in self._items]
-        options = {"threshold": str(self.threshold), "tie": self.tie, "tokenizer": self.tokenizer_name}
+        options = {"threshold": str(self._exact), "tie": self.tie, "tokenizer": self.tokenizer_name}
         return orjson.dumps(options | {"longest": self.longest, "rows": rows})
 
     @classmethod
     def load(cls, data: bytes) -> RougeIndex:
         """Return the index that `dump` wrote: it gives the same answers. Raises: ValueError for anything else."""
-        saved = orjson.loads(data)
-        if not isinstance(saved, dict) or saved.keys() != {"threshold", "tie", "tokenizer", "longest", "rows"}:
-            raise ValueError("not a saved ROUGE-L index")
-        index = cls(Fraction(saved["threshold"]), saved["tie"], saved["tokenizer"], saved["longest"])
-        batch = index._encoded([row.split() for row in saved["rows"]])
+        try:
+            saved = orjson.loads(data)
+            index = cls(Fraction(saved["threshold"]), saved["tie"], saved["tokenizer"], saved["longest"])
+            batch = index._encoded([row.split() for row in saved["rows"]])
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+            raise ValueError(
+                f"not a saved ROUGE-L index, or a damaged one ({type(error).__name__}: {error})"
+            ) from error
         index._take(batch, np.arange(len(batch.items)))
         index._items += batch.items
         return index
@@ -200,7 +207,10 @@ def common(left: list[Text], right: list[Text]) -> tuple[Numbers, Numbers, Numbe
 
 def checked(threshold: float | Fraction) -> Fraction:
     """Return a threshold as the decimal fraction that it was written as. Raises: ValueError outside 0 < t <= 1."""
-    exact = threshold if isinstance(threshold, Fraction) else Fraction(str(threshold))
+    try:
+        exact = threshold if isinstance(threshold, Fraction) else Fraction(str(threshold))
+    except (ValueError, ZeroDivisionError):  # NaN, infinity, words
+        exact = Fraction(0)
     if not 0 < exact <= 1:
         raise ValueError(f"threshold: expected 0 < threshold <= 1, found {threshold}")
     return exact

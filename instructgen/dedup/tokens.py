@@ -77,9 +77,14 @@ def characters(text: str) -> list[str]:
     return _character_pattern().findall(unicodedata.normalize("NFKC", text).lower())
 
 
+TOKENIZERS: dict[TokenizerName, Tokenizer] = {
+    "auto": words, "reference": reference, "words": words, "characters": characters,
+}  # fmt: skip
+
+
 def tokenizer(name: TokenizerName) -> Tokenizer:
     """Return the tokeniser of that name."""
-    return {"auto": words, "reference": reference, "words": words, "characters": characters}[name]
+    return TOKENIZERS[name]
 
 
 @cache

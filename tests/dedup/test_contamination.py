@@ -1,5 +1,7 @@
 """Benchmark texts found in other texts: as a whole, by runs of words, by ROUGE-L; and the index that is shipped."""
 
+import random
+
 import pytest
 
 from instructgen.dedup.contamination import ContaminationIndex
@@ -158,6 +160,25 @@ def test_phrasing_counts_towards_the_share_of_short_runs():
 
     assert made.find(f"{lead} n7w0 n7w1 n7w2 n7w3 other").item == "7"
     assert made.find(f"{lead} and nothing else of it") is None
+
+
+def test_a_saved_index_that_was_hurt_anywhere_is_refused_or_whole():
+    """Bytes altered or cut off at random places: a ValueError, or an index; never another error."""
+    made, chance, refused = ContaminationIndex(rouge=None), random.Random(1), 0
+    made.add("bench", "1", HAWAII)
+    whole = made.dump()
+    for _ in range(400):
+        hurt = bytearray(whole)
+        hurt[chance.randrange(len(hurt))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            hurt = hurt[: chance.randrange(len(hurt))]
+        try:
+            ContaminationIndex.load(bytes(hurt))
+        except ValueError as error:
+            refused += 1
+            assert "not a saved contamination index" in str(error)
+
+    assert refused > 200
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])

@@ -5,6 +5,7 @@ import random
 from fractions import Fraction
 
 import numpy as np
+import orjson
 import pytest
 from brute_force import close_pairs, greedy_kept, reference_kept
 from hypothesis import given, settings
@@ -141,7 +142,7 @@ def test_rows_without_tokens_are_entries_like_nothing():
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.5, float("nan")])
 def test_a_threshold_outside_0_to_1_is_refused(threshold):
     """The message names the value and the range."""
-    with pytest.raises(ValueError, match=r"0 < threshold <= 1|nan"):
+    with pytest.raises(ValueError, match="expected 0 < threshold <= 1, found"):
         RougeIndex(threshold)
 
 
@@ -156,11 +157,41 @@ def test_a_saved_index_gives_the_same_answers():
     assert again.filter(["sort the list the wrong way", "new"]) == index.filter(["sort the list the wrong way", "new"])
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[]", b"not json"])
+@pytest.mark.parametrize("data", [b"{}", b"[]", b"not json", b"\xff", b"7"])
 def test_what_is_no_saved_index_is_refused(data):
     """Anything but a dump is a ValueError."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a saved ROUGE-L index"):
         RougeIndex.load(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"rows": 7}, {"rows": [None]}, {"threshold": None}, {"threshold": "1/0"}, {"threshold": "x"}, {"tie": []},
+     {"tokenizer": "wrods"}, {"longest": "9"}, {"longest": 0}],
+)  # fmt: skip
+def test_a_damaged_saved_index_is_refused(damage):
+    """Each part that is not what a dump writes there."""
+    index = RougeIndex()
+    index.filter(["sort the list"])
+    with pytest.raises(ValueError, match="not a saved ROUGE-L index, or a damaged one"):
+        RougeIndex.load(orjson.dumps(orjson.loads(index.dump()) | damage))
+
+
+@pytest.mark.parametrize(("option", "value"), [("tie", "rejct"), ("tokenizer_name", "wrods")])
+def test_a_misspelt_option_is_refused(option, value):
+    """The message has what there is."""
+    with pytest.raises(ValueError, match=f"{option}: expected .*'{'reject' if option == 'tie' else 'words'}'.*{value}"):
+        RougeIndex(**{option: value})
+
+
+def test_a_fraction_stays_what_it_is_in_a_saved_index():
+    """Two thirds are no decimal fraction: four of six tokens are exactly as many, and too many, after loading too."""
+    index = RougeIndex(Fraction(2, 3))
+    index.filter(["a b c"])
+
+    assert index.nearest("a b d", 1)[0].score == pytest.approx(2 / 3)
+    assert RougeIndex.load(index.dump()).filter(["a b d"]) == index.filter(["a b d"]) != [[]]
+    assert RougeIndex(0.7).dump().startswith(b'{"threshold":"7/10"')
 
 
 def test_vocabulary_has_no_limit(monkeypatch):
