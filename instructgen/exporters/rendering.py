@@ -26,7 +26,7 @@ from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chats import Chat, Chats
-from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, word_counts
+from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, texts, word_counts
 from instructgen.formats.holds import carried, columns_of, refusal
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
@@ -257,13 +257,12 @@ class Renderer:
     def _of_chats(self, batch: Chats) -> Rendered:
         """Do what `_of_samples` does, without making samples where a shape can take chats."""
         import numpy as np
-        import pyarrow as pa
 
         ids = [chat.id for chat in batch.chats]
         bits = all_bits_of(ids)
         firsts = bits if all(len(name) <= ID_LENGTH for name in ids) else all_bits_of([*map(first_of, ids)])
         masks = splits_of(firsts, self.options.splits, self.options.seed)
-        made, held = Rendered(pa.array(ids, pa.string()), bits, self.counts()), np.zeros(len(ids), bool)
+        made, held = Rendered(texts(ids), bits, self.counts()), np.zeros(len(ids), bool)
         for shape in self.formats:
             held |= self._chat_config(shape, batch, masks, made)
         counts, places = made.counts, np.flatnonzero(held)
@@ -278,7 +277,8 @@ class Renderer:
         for number, chat in zip(numbers, batch.chats, strict=True):
             if licence := chat.provenance.get("licence"):
                 self._compare_licence(licence, number, counts)
-        counts.languages.update(filter(None, {chat.provenance.get("language", "") for chat in batch.chats}))
+            if language := chat.provenance.get("language"):
+                counts.languages.add(language)
 
     def _chat_config(self, shape: Format, batch: Chats, masks: Mapping[str, np.ndarray], made: Rendered) -> np.ndarray:
         """Render chats for one config; return which of them it holds."""
@@ -316,13 +316,12 @@ class Renderer:
         """Return columns of a shape with their lines and what stands beside them."""
         import numpy as np
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         lines, ends = bytes_of(json_objects(columns, end="}\n"))
         sizes, known = np.diff(ends).astype(np.int64), part.carried(input_apart="input" in shape.holds)
         if self.options.provenance == "json":
-            columns["provenance"] = pa.array([canonical(one) for one in known], pa.string())
-            sizes += pc.utf8_length(columns["provenance"]).to_numpy()
+            columns["provenance"] = texts([canonical(one).decode() for one in known])
+            sizes += lengths(columns["provenance"])
         elif self.options.provenance == "columns":
             beside = [columns_of([one]) for one in known]
             kinds = schema.arrow_schema(schema.with_ours(shape.columns, self.options.provenance))

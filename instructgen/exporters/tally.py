@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.verbs import VERBS
-from instructgen.formats.chats import Chats, summed
+from instructgen.formats.chats import ROLES, Chat, Chats, summed
 from instructgen.formats.columns import bytes_of, texts_of
 from instructgen.formats.single import Singles
 from instructgen.records import Sample
@@ -82,12 +82,7 @@ class Tally:
 
     def add_singles(self, batch: Singles, asked: np.ndarray, answered: np.ndarray) -> None:
         """Count what `add` counts of their samples; `asked` and `answered` are words of questions and answers."""
-        import numpy as np
-
-        for part, words in (("prompt", asked), ("answer", answered)):
-            counted = np.bincount(words)
-            lengths = counted.nonzero()[0]
-            self._words[part].update(dict(zip(lengths.tolist(), counted[lengths].tolist(), strict=True)))
+        self._add_words(asked, answered)
         self._turns[2] += len(batch)
         for word, rows in _openings(batch.instruction).items():
             self._count("openings", word, rows)
@@ -97,33 +92,19 @@ class Tally:
 
     def add_chats(self, batch: Chats) -> None:
         """Count what `add` counts of their samples."""
-        import numpy as np
-        import pyarrow as pa
-
-        begins, roles, words = batch.begins, np.array(batch.roles, dtype=object), batch.words
-        spoken = roles != "system"
-        last = begins[1:] - 1
-        closed = (last >= begins[:-1]) & (roles[last] == "assistant") if len(roles) else last > last
-        answered = np.where(closed, words[last], 0) if len(roles) else 0 * last
-        asked = summed(np.where(spoken, words, 0), begins) - answered
-        for part, lengths in (("prompt", asked), ("answer", answered)):
-            self._words[part].update(lengths.tolist())
-        self._turns.update(summed(spoken, begins).tolist())
-        users = np.append(np.flatnonzero(roles == "user"), len(roles))
-        first = users[np.searchsorted(users, begins[:-1])]
-        for word, rows in _openings(batch.contents.take(pa.array(first[first < begins[1:]]))).items():
+        self._add_words(*batch.asked_and_answered())
+        self._turns.update(_counted(summed(batch.roles != ROLES.index("system"), batch.begins)))
+        for word, rows in _openings(batch.first_questions()).items():
             self._count("openings", word, rows)
-        for name, values in (
-            ("languages", [chat.provenance.get("language", "") for chat in batch.chats]),
-            ("categories", [chat.labels.get("category", "") for chat in batch.chats]),
-            ("licences", [chat.provenance.get("licence", "not stated") for chat in batch.chats]),
-            ("sources", [chat.provenance.get("source", "") for chat in batch.chats]),
-            ("flags", [flag for chat in batch.chats for flag in chat.provenance.get("notes", ())]),
-        ):
-            texts = Counter(value for value in values if isinstance(value, str))
-            for value, times in texts.items():
-                if value or name == "flags":
-                    self._count(name, value, times)
+        beside = Counter([_beside(chat) for chat in batch.chats])  # few differ
+        for (language, category, licence, source, flags), rows in beside.items():
+            named = ("languages", language), ("categories", category), ("licences", licence), ("sources", source)
+            for name, value in (*((name, value) for name, value in named if value), *(("flags", one) for one in flags)):
+                self._count(name, value, rows)
+
+    def _add_words(self, asked: np.ndarray, answered: np.ndarray) -> None:
+        self._words["prompt"].update(_counted(asked))
+        self._words["answer"].update(_counted(answered))
 
     def include(self, later: Tally) -> None:
         """Add what was counted of samples that follow; a counter is full at the same one as in a single pass."""
@@ -145,6 +126,24 @@ class Tally:
         known["openings"] = dict(list(known["openings"].items())[:20])
         lengths = {part: _quantiles(counter) for part, counter in self._words.items() if counter}
         return Statistics(lengths=lengths, turns=dict(sorted(self._turns.items())), **known)
+
+
+def _beside(chat: Chat) -> tuple[str, str, str, str, tuple[str, ...]]:
+    """Return language, category, licence, source and flags."""
+    known, category = chat.provenance, chat.labels.get("category", "")
+    return (
+        known.get("language", ""), category if category.__class__ is str else "", known.get("licence", "not stated"),
+        known.get("source", ""), tuple(known.get("notes", ())),
+    )  # fmt: skip
+
+
+def _counted(numbers: np.ndarray) -> dict[int, int]:
+    """Return how often each number (0 or more) is there."""
+    import numpy as np
+
+    counted = np.bincount(numbers)
+    found = counted.nonzero()[0]
+    return dict(zip(found.tolist(), counted[found].tolist(), strict=True))
 
 
 def _openings(texts: pa.Array) -> dict[str, int]:

@@ -39,7 +39,7 @@ def turns_of(messages: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, .
 
 def forms_of(messages: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
     """Return messages as turns in their JSON form, names and weights not looked at. Raises: Unreadable."""
-    return [_form(message, f"{where}[{number}]") for number, message in enumerate(messages)]
+    return [_form(message, where, number) for number, message in enumerate(messages)]
 
 
 def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
@@ -47,13 +47,14 @@ def chat_rows(turns: Iterable[Turn]) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.text} for turn in turns]
 
 
-def _form(message: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _form(message: Mapping[str, Any], where: str, number: int) -> dict[str, Any]:
     said, content = message.get("role"), message.get("content")
     role = ROLES.get(said) if isinstance(said, str) else None
+    if role is not None and len(message) == 2 and isinstance(content, str) and said != "developer":  # as most are
+        return {"role": role, "content": content}
+    where = f"{where}[{number}]"
     if role is None:
         raise Unreadable("unknown_role", f"{where}.role: expected one of {', '.join(ROLES)}, found {said!r:.40}")
-    if len(message) == 2 and isinstance(content, str) and said != "developer":  # most have no more
-        return {"role": role, "content": content}
     content = _joined(content, where)
     calls = message.get("tool_calls") or ()
     if content is None and calls:

@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from instructgen.formats.columns import join, where, word_counts
+from instructgen.formats.columns import are_empty, bytes_of, column, join, texts, where, word_counts
 from instructgen.formats.holds import GIVEN_ID, is_repeat
 from instructgen.formats.single import Singles
-from instructgen.records import ID_LENGTH, Provenance, Sample, canonical
+from instructgen.records import ID_LENGTH, Provenance, Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FIELDS = frozenset({"id", "turns", "labels", "extra", "provenance"})
 ROLES = ("user", "assistant", "system")
 _NOTHING: dict[str, Any] = {}
+_SORTED = orjson.OPT_SORT_KEYS  # as in `records.canonical`
 _TEXT = {str}
 _SCALARS = {str, int, bool, type(None)}
 _IN_JSON: dict[Any, type] = {str: str, dict: dict, tuple: list}
@@ -65,36 +66,55 @@ def chat_of(form: Mapping[str, Any], source: str = "", number: int = 0) -> Chat 
     if turns.__class__ is not list or not turns or name.__class__ is not str or not form.keys() <= FIELDS:
         return None
     known = said if said is _NOTHING else _provenance(said)
-    if known is None or not (_is_object(labels) and _is_object(extra)) or not name.isascii():
+    if known is None or not (_is_object(labels) and _is_object(extra)):
         return None
-    roles, contents, inputs = list[str](), list[str](), list[str]()
-    lean = True
+    spoken = _spoken(turns)
+    if spoken is None:
+        return None
+    roles, contents, inputs, lean = spoken
+    if not lean:
+        turns = [{key: text for key, text in turn.items() if text} for turn in turns]
+    try:  # refused are halves of surrogate pairs, huge numbers, and what is nested too deeply
+        own = _hash(orjson.dumps({"labels": labels, "turns": turns} if labels else {"turns": turns}, option=_SORTED))
+        if name or extra or known:
+            orjson.dumps((name, extra, known))
+    except TypeError:
+        return None
+    if name and name != own and not (name.startswith(own) and is_repeat(name)):
+        notes = known.get("notes", _NOTHING)
+        noted = {**notes, GIVEN_ID: notes.get(GIVEN_ID, name)}
+        known = {**known, "source_id": known.get("source_id") or name, "notes": noted}
+        name = own
+    if source and "source" not in known:
+        known = {**known, "source": source, "source_id": known.get("source_id") or str(number)}
+    return Chat(name or own, roles, contents, inputs, labels, extra, known)
+
+
+def _spoken(turns: list[Any]) -> tuple[tuple[str, ...], list[str], list[str], bool] | None:
+    """Return roles, contents and inputs of turns, and whether all that is spelled says something.
+
+    `None` when one of them has anything else.
+    """
+    roles, contents, inputs, lean = list[str](), list[str](), list[str](), True
     for turn in turns:
         if turn.__class__ is not dict:
             return None
         role, content, given = turn.get("role", ""), turn.get("content"), turn.get("input", "")
-        if role not in ROLES or not _is_text(content) or not _is_text(given) or (given and role != "user"):
+        if role not in ROLES or content.__class__ is not str or given.__class__ is not str:
             return None
-        if len(turn) != 2 and (len(turn) != 3 or "input" not in turn):
-            return None
-        if not content or (not given and len(turn) == 3):
-            lean = False
+        if len(turn) != 2:
+            if len(turn) != 3 or "input" not in turn or (given and role != "user"):
+                return None
+            lean = lean and given != ""
+        lean = lean and content != ""
         roles.append(role)
         contents.append(content)
         inputs.append(given)
-    if (labels or extra or known) and not _is_spelled(labels, extra, known):
-        return None
-    if not lean:
-        turns = [{key: text for key, text in turn.items() if text} for turn in turns]
-    own = hashlib.sha256(canonical({"labels": labels, "turns": turns} if labels else {"turns": turns})).hexdigest()
-    own = own[:ID_LENGTH]
-    if name and name != own and not (name.startswith(own) and is_repeat(name)):
-        notes = {GIVEN_ID: name, **known.get("notes", _NOTHING)}
-        known = {**known, "source_id": known.get("source_id") or name, "notes": notes}
-        name = own
-    if source and "source" not in known:
-        known = {**known, "source": source, "source_id": known.get("source_id") or str(number)}
-    return Chat(name or own, tuple(roles), contents, inputs, labels, extra, known)
+    return tuple(roles), contents, inputs, lean
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:ID_LENGTH]
 
 
 def _provenance(said: Any) -> dict[str, Any] | None:
@@ -113,30 +133,8 @@ def _provenance(said: Any) -> dict[str, Any] | None:
     return {name: value for name, value in said.items() if value or _KINDS[name] is int}
 
 
-def _is_text(value: Any) -> TypeGuard[str]:
-    """Tell whether a value is a text that UTF-8 can hold."""
-    if value.__class__ is not str:
-        return False
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeError:  # half a surrogate pair
-        return False
-    return True
-
-
 def _is_object(value: Any) -> bool:
     return value is _NOTHING or (value.__class__ is dict and _is_json(value))
-
-
-def _is_spelled(*values: Any) -> bool:
-    """Tell whether values can be written: no half of a surrogate pair, no huge number, not nested too deeply."""
-    try:
-        orjson.dumps(values)
-    except TypeError:
-        return False
-    return True
 
 
 def _is_json(value: Any) -> bool:
@@ -164,13 +162,13 @@ class Chats:
     def taken(self, places: np.ndarray) -> Chats:
         """Return those at these places."""
         import numpy as np
-        import pyarrow as pa
 
         if len(places) == len(self):
             return self
         part = Chats([self.chats[place] for place in places.tolist()])
-        begins, counts = self.begins[places], np.diff(part.begins)
-        turns = pa.array(np.repeat(begins - part.begins[:-1], counts) + np.arange(part.begins[-1]))
+        turns = column(
+            np.repeat(self.begins[places] - part.begins[:-1], np.diff(part.begins)) + np.arange(part.begins[-1])
+        )
         part.__dict__.update(contents=self.contents.take(turns), inputs=self.inputs.take(turns))  # sooner than anew
         return part
 
@@ -179,42 +177,55 @@ class Chats:
         """Where the turns of each begin among all turns, and where the last end (int32, one more)."""
         import numpy as np
 
-        ends = np.cumsum([len(chat.roles) for chat in self.chats], dtype=np.int32)
-        return np.concatenate([np.zeros(1, np.int32), ends])
+        return np.cumsum([0, *[len(chat.roles) for chat in self.chats]], dtype=np.int32)
 
     @cached_property
-    def roles(self) -> list[str]:
-        """Of all turns."""
-        return list(chain.from_iterable(chat.roles for chat in self.chats))
+    def roles(self) -> np.ndarray:
+        """Places in `ROLES` of who speaks each turn (uint8)."""
+        import numpy as np
+
+        codes = {roles: bytes(map(ROLES.index, roles)) for roles in {chat.roles for chat in self.chats}}
+        return np.frombuffer(b"".join([codes[chat.roles] for chat in self.chats]), np.uint8)
 
     @cached_property
     def contents(self) -> pa.Array:
         """Of all turns."""
-        import pyarrow as pa
-
-        return pa.array(chain.from_iterable(chat.contents for chat in self.chats), pa.string())
+        return texts(chain.from_iterable([chat.contents for chat in self.chats]))
 
     @cached_property
     def inputs(self) -> pa.Array:
         """Of all turns; "" where there is none."""
-        import pyarrow as pa
-
-        return pa.array(chain.from_iterable(chat.inputs for chat in self.chats), pa.string())
+        return texts(chain.from_iterable([chat.inputs for chat in self.chats]))
 
     @cached_property
     def texts(self) -> pa.Array:
         """What a model reads of each turn: the content, then a blank line and the input if there is one."""
-        import pyarrow.compute as pc
-
-        if not pc.any(pc.not_equal(self.inputs, "")).as_py():
+        if not len(bytes_of(self.inputs)[0]):
             return self.contents
-        return where(pc.equal(self.inputs, ""), self.contents, join(self.contents, "\n\n", self.inputs))
+        return where(are_empty(self.inputs), self.contents, join(self.contents, "\n\n", self.inputs))
 
     @cached_property
     def words(self) -> np.ndarray:
         """How many each turn has, its input included (int64)."""
         words: np.ndarray = word_counts(self.contents)
         return words if self.texts is self.contents else words + word_counts(self.inputs)
+
+    def asked_and_answered(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the words of what user and assistant say in each up to its closing answer, and those of that."""
+        import numpy as np
+
+        assistant, system = ROLES.index("assistant"), ROLES.index("system")
+        last = self.begins[1:] - 1
+        answered = np.where(self.roles[last] == assistant, self.words[last], 0)
+        return summed(np.where(self.roles == system, 0, self.words), self.begins) - answered, answered
+
+    def first_questions(self) -> pa.Array:
+        """Return the contents of the first user's turn of each that has one."""
+        import numpy as np
+
+        users = np.append(np.flatnonzero(self.roles == ROLES.index("user")), len(self.roles))
+        first = users[np.searchsorted(users, self.begins[:-1])]
+        return self.contents.take(column(first[first < self.begins[1:]]))
 
     @cached_property
     def samples(self) -> list[Sample]:
@@ -228,21 +239,19 @@ class Chats:
     def singles(self) -> Singles:
         """Return the texts of chats that are one question with its answer each."""
         import numpy as np
-        import pyarrow as pa
 
         asked = np.arange(0, 2 * len(self), 2)
-        questions, answers = pa.array(asked), pa.array(asked + 1)
+        questions, answers = column(asked), column(asked + 1)
         columns = (self.contents.take(questions), self.inputs.take(questions), self.contents.take(answers))
-        return Singles(*columns, pa.array(asked // 2 + 1))
+        return Singles(*columns, column(asked // 2 + 1))
 
     def conversations(self, role: str, text: str, names: Mapping[Any, str] | None = None) -> pa.Array:
         """Return the turns as lists of who speaks and what is said, under these keys; `names` are those of roles."""
         import pyarrow as pa
 
-        said = pa.array([names[one] for one in self.roles] if names else self.roles, pa.string())
-        return pa.ListArray.from_arrays(
-            pa.array(self.begins), pa.StructArray.from_arrays([said, self.texts], [role, text])
-        )
+        said = texts([names[one] for one in ROLES] if names else ROLES).take(column(self.roles))
+        turns = pa.StructArray.from_arrays([said, self.texts], [role, text])
+        return pa.ListArray.from_arrays(column(self.begins), turns)
 
 
 def summed(values: np.ndarray, begins: np.ndarray) -> np.ndarray:

@@ -21,6 +21,9 @@ MARK = "<image>"
 HEAD = f"{MARK}\n"
 
 
+_MEDIA = frozenset({"image", "images", "video", "videos", "audio", "audios"})
+
+
 def text_of(row: Mapping[str, Any], key: str, *, missing_is_empty: bool = False) -> str:
     """Return a text column. Raises: Unreadable when it is missing or no text."""
     value = row.get(key)
@@ -43,7 +46,9 @@ def list_of(row: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
             raise Unreadable("wrong_type", f"{key}: expected a list of objects, found a text") from None
     if value is None:
         raise Unreadable("missing_field", f"{key}: expected a list of objects, found nothing")
-    if not isinstance(value, list | tuple) or not all(isinstance(part, Mapping) for part in value):
+    if not isinstance(value, list | tuple) or not all(
+        type(part) is dict or isinstance(part, Mapping) for part in value
+    ):
         raise Unreadable("wrong_type", f"{key}: expected a list of objects, found {value!r:.80}")
     return list(value)
 
@@ -76,6 +81,8 @@ def media_of(row: Mapping[str, Any]) -> tuple[tuple[Media, ...], frozenset[str]]
 
     Example: media_of({"images": ["a.png"]}) -> ((Media(path="a.png"),), {"images"}); what is no path is no medium
     """
+    if _MEDIA.isdisjoint(row):
+        return (), frozenset()
     found: list[Media] = []
     columns = set[str]()
     for kind in ("image", "video", "audio"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from instructgen.formats import Format, Row, Unreadable
 from instructgen.formats.called import calls_in, linked, tools_in
+from instructgen.formats.columns import texts
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import list_of, media_of, rest_of, without_head
 from instructgen.records import Role, Sample, Turn
@@ -72,10 +73,8 @@ class ShareGPT(Format):
 
     def write_chats(self, chats: Chats) -> Mapping[str, pa.Array]:
         """Return ids and conversations."""
-        import pyarrow as pa
-
         ids = [chat.provenance.get("source_id") or chat.id for chat in chats.chats]
-        return {"id": pa.array(ids, pa.string()), "conversations": chats.conversations("from", "value", NAMES)}
+        return {"id": texts(ids), "conversations": chats.conversations("from", "value", NAMES)}
 
 
 def _column(row: Mapping[str, Any]) -> str:
@@ -89,7 +88,7 @@ def turns_of(said: Iterable[Mapping[str, Any]], where: str) -> tuple[Turn, ...]:
 
 def forms_of(said: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
     """Return the same in their JSON form. Raises: Unreadable."""
-    turns = list[dict[str, Any]]()
+    turns, with_tools = list[dict[str, Any]](), False
     for number, part in enumerate(said):
         speaker, text = part.get("from"), part.get("value")
         role = SPEAKERS.get(speaker) if isinstance(speaker, str) else None
@@ -98,7 +97,8 @@ def forms_of(said: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, An
             raise Unreadable("unknown_role", f"{where}[{number}].from: expected one of {known}; found {speaker!r:.40}")
         if not isinstance(text, str):
             raise Unreadable("wrong_type", f"{where}[{number}].value: expected a text, found {text!r:.80}")
-        if speaker == NAMES[role] and len(part) == 2:  # most have no more
+        with_tools = with_tools or role == "tool" or speaker == CALLER
+        if speaker == NAMES[role] and len(part) == 2:  # as most have
             turns.append({"role": role, "content": text})
             continue
         extra = {key: value for key, value in part.items() if key not in ("from", "value") and value is not None}
@@ -107,7 +107,7 @@ def forms_of(said: Iterable[Mapping[str, Any]], where: str) -> list[dict[str, An
             extra["from"] = speaker
         turn = {"role": role, "tool_calls": calls} if calls else {"role": role, "content": text}
         turns.append({**turn, "extra": extra} if extra else turn)
-    return list(linked(turns))
+    return list(linked(turns)) if with_tools else turns
 
 
 def spoken(turns: Iterable[Turn]) -> list[dict[str, str]]:
