@@ -25,7 +25,7 @@ from instructgen.clean_summary import Summary
 from instructgen.convert.write import Names
 from instructgen.decisions import DecisionLog
 from instructgen.errors import ExportError, RecipeError, suggestion
-from instructgen.files import claim, describe, dumps, whole_file
+from instructgen.files import CLEANING, claim, describe, dumps, whole_file
 from instructgen.filters import Filter, Together, Verdict
 from instructgen.filters.defaults import DEFAULT_SET
 from instructgen.filters.shape import Shape
@@ -37,7 +37,6 @@ from instructgen.recipe import Recipe, build
 from instructgen.records import Rejection, Sample
 from instructgen.screening import rewritten
 
-MARKER = ".instructgen-clean"
 SLOT = 10_000
 """Rows under one closing line."""
 TOGETHER = 1_000
@@ -354,9 +353,9 @@ class Output:
     """The folder of a cleaned dataset, written in the order of the rows."""
 
     def __init__(self, into: Path, shape: Format, *, overwrite: bool = False) -> None:
-        claim(into, MARKER, overwrite=overwrite)
+        claim(into, CLEANING, overwrite=overwrite)
         try:
-            (into / MARKER).touch()
+            (into / CLEANING).touch()
             (into / "summary.json").unlink(missing_ok=True)  # it comes last: its presence says that all is there
         except OSError as error:
             raise ExportError(f"{into}: cannot be written: {describe(error)}") from error

@@ -40,6 +40,8 @@ _SUFFIXES: dict[str, Layout] = {
 }  # fmt: skip
 _PACKED = {".gz": gzip.open, ".xz": lzma.open}
 _DATA_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".ndjson")
+CONVERTING, CLEANING = ".instructgen-convert", ".instructgen-clean"
+"""Mark a folder as one that `convert` or `clean` writes."""
 BUNDLED = ("prompts", "seeds", "recipes", "templates")
 
 
@@ -161,12 +163,23 @@ def objects(rows: Iterable[tuple[int, Any]], bad: BadRow) -> Iterator[tuple[int,
             bad(number, f"expected an object with named fields, found {_kind(row)}")
 
 
+def require_finished(folder: Path) -> None:
+    """Raise: DataError for a folder that `convert` or `clean` began and did not finish: summary.json comes last."""
+    for marker, command in ((CONVERTING, "convert"), (CLEANING, "clean")):
+        if (folder / marker).exists() and not (folder / "summary.json").exists():
+            raise DataError(
+                f"{folder}: `instructgen {command}` began to write here and has not finished (there is no "
+                "summary.json): it is still at work, or was stopped. Run the same command again, then read the folder"
+            )
+
+
 def data_files(folder: Path, split: str | None = None) -> list[Path]:
     """Return the data files of a folder, sorted by path; of one split where the name tells splits apart.
 
     Of several row formats (our own exports hold the same rows as Parquet and JSONL) the first kind found wins; a
-    warning names the files of other kinds. Raises: DataError when there are none.
+    warning names the files of other kinds. Raises: DataError when there are none, or for an unfinished folder of ours.
     """
+    require_finished(folder)
     by_kind = {suffix: _files_of_kind(folder, suffix, split) for suffix in _DATA_SUFFIXES}
     chosen, *others = [suffix for suffix, found in by_kind.items() if found] or [""]
     if not chosen:

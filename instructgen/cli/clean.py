@@ -71,9 +71,8 @@ def _judges(
     if not judges or data is None:
         yield None
         return
-    from instructgen.clean import MARKER
     from instructgen.errors import RecipeError
-    from instructgen.files import claim
+    from instructgen.files import CLEANING, claim
     from instructgen.judging import judging
     from instructgen.recipe import build
     from instructgen.sitting import template_texts
@@ -83,8 +82,8 @@ def _judges(
     teacher = build("teachers", data["teacher"], "teacher").located(path.parent)
     own = str(path.parent / data["prompts"]) if data.get("prompts") else ""
     texts = template_texts({name for judge in judges for name in judge.prompt_names()}, own)
-    claim(into, MARKER, overwrite=overwrite)
-    (into / MARKER).touch()
+    claim(into, CLEANING, overwrite=overwrite)
+    (into / CLEANING).touch()
     with judging(into, judges, teacher, texts, int(data.get("seed", 0))) as judge:
         yield judge
 

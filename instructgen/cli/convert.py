@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from instructgen.cli.progress import Pace
-from instructgen.cli.shown import say, shown_errors
+from instructgen.cli.shown import logged, say, shown_errors
 
 if TYPE_CHECKING:
     from instructgen.convert.mapping import Mapping
@@ -105,7 +105,7 @@ def convert(
         "shots": {"share": shots, "fixed": fixed_shots, "most": most_shots, "budget": shot_budget,
                   "layout": shots_as},
     }  # fmt: skip
-    with shown_errors():
+    with logged(), shown_errors():
         if recipe is not None:
             _only(context, OF_RECIPE, "--recipe")
             _mixture(recipe, source_root, total, into, overwrite=overwrite, as_json=as_json)

@@ -129,6 +129,7 @@ def _folder(path: Path, said: Callable[[str], None]) -> Path:
 
     Of a folder that is none of ours all data files are read.
     """
+    files.require_finished(path)
     for name in ("samples.jsonl", "kept.jsonl"):
         if (path / name).is_file() and (path / "decisions.jsonl").is_file():
             return path / name

@@ -7,9 +7,11 @@ for numbered in source: ...     (1, {"text": "Fine.", "stars": "4"})
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,10 +22,14 @@ from instructgen.convert.paths import Place
 from instructgen.errors import DataError
 from instructgen.files import BadRow, data_files, iter_rows, layout_of, loads, open_bytes, read_text
 
+log = logging.getLogger(__name__)
+
 LOOKED_AT = 1000
 """Rows that are looked at before anything is written: for columns, classes and examples."""
 HEAVY = 32_000_000
 """Characters (or bytes of Arrow) that are held together: rows of megabytes are read few at a time."""
+HUB_SECONDS = 4.0
+"""After which it is said that the Hub does not answer."""
 Numbered = tuple[int, dict[str, Any]]
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 
@@ -141,6 +147,12 @@ def open_source(
     if path.is_dir():
         return _folder(path, split).look()
     if path.exists():
+        for option, value in (("split", split), ("config", config)):
+            if value and value not in re.split(r"[.-]", path.stem):
+                log.warning(
+                    "%s is one file: all of its rows are read, %s %s chooses nothing in it. Splits are told apart in "
+                    "folders (train.jsonl beside test.jsonl) and on the Hub", path, option, value,
+                )  # fmt: skip
         return _file(path, columns).look()
     if path.suffix or not _HUB_ID.match(given):
         raise DataError(f"{given}: no such file or folder, and not a dataset id of the Hub either (user/name)")
@@ -310,6 +322,22 @@ def _parquet_batches(path: Path) -> Iterator[Any]:
         yield from file.iter_batches(batch_size=1000)
 
 
+@contextmanager
+def _patience(given: str) -> Iterator[None]:
+    """Say it when the Hub lets us wait: its client asks again for half a minute, and tells nobody."""
+    words = (
+        "%s: no file or folder here, so the Hub is asked, and has not answered for %.0f s; it is asked again, for a "
+        "minute at most, then the local cache is read. HF_HUB_OFFLINE=1 reads the cache at once"
+    )
+    timer = threading.Timer(HUB_SECONDS, log.warning, (words, given, HUB_SECONDS))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _hub(given: str, split: str, config: str | None) -> Source:
     """Open a dataset of the Hub: streamed when it can be reached, else from the local cache."""
     from datasets import load_dataset
@@ -317,7 +345,8 @@ def _hub(given: str, split: str, config: str | None) -> Source:
     problems, identity = [], f"{given} {config or ''}".strip()
     for streaming in (True, False):
         try:
-            data = load_dataset(given, config, split=split, streaming=streaming)
+            with _patience(given) if streaming else nullcontext():
+                data = load_dataset(given, config, split=split, streaming=streaming)
         except Exception as error:  # noqa: BLE001 - the library raises its own, the Hub client's and the HTTP library's
             problems.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
             continue

@@ -19,10 +19,9 @@ import orjson
 from instructgen.convert.build import line
 from instructgen.decisions import DecisionLog
 from instructgen.errors import ExportError
-from instructgen.files import claim, whole_file
+from instructgen.files import CONVERTING, claim, whole_file
 from instructgen.records import Rejection
 
-MARKER = ".instructgen-convert"
 SLOT = 10_000
 """Outcomes under one closing line."""
 Outcome = tuple[int, "dict[str, Any] | Rejection"]
@@ -70,9 +69,9 @@ def write(
 
     Raises: ExportError for a folder that holds something else, and when the disk is full.
     """
-    claim(into, MARKER, overwrite=overwrite)
+    claim(into, CONVERTING, overwrite=overwrite)
     try:
-        (into / MARKER).touch()
+        (into / CONVERTING).touch()
         (into / "summary.json").unlink(missing_ok=True)  # it comes last: its presence says that all is there
     except OSError as error:
         raise ExportError(f"{into}: cannot be written: {error.strerror}") from error

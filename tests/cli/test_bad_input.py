@@ -432,3 +432,48 @@ def test_bad_rows_of_a_folder_name_their_file(tmp_path):
 
     assert [place["row"] for place in places] == [3, 5]
     assert [place["detail"][:10] for place in places] == ["a.jsonl:3:", "b.jsonl:2:"]
+
+
+@pytest.mark.parametrize(
+    "command", [["export", "--format", "alpaca"], ["clean"], ["report"], ["convert", "--from", "auto"]]
+)
+@pytest.mark.parametrize(("marker", "maker"), [(".instructgen-convert", "convert"), (".instructgen-clean", "clean")])
+def test_a_folder_that_another_command_did_not_finish_is_named_as_that(tmp_path, command, marker, maker):
+    """A conversion killed half-way: decisions, no samples; the message says what it is and what to do."""
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / marker).touch()
+    (half / "decisions.jsonl").write_text('{"accepted": {"id": "x"}, "slot": 0, "candidate": 0}\n')
+    into = [] if command[0] == "report" else ["--into", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [command[0], str(half), *command[1:], *into])
+
+    assert done.exit_code == 1, done.output
+    assert f"`instructgen {maker}` began to write here and has not finished" in done.output
+    (half / "summary.json").write_text("{}")
+    (half / ("samples.jsonl" if maker == "convert" else "kept.jsonl")).write_text(
+        '{"instruction": "Name a colour.", "input": "", "output": "Red."}\n'
+    )
+    assert CliRunner().invoke(app, [command[0], str(half), *command[1:], *into]).exit_code == 0
+
+
+def test_split_of_a_single_file_is_said_to_choose_nothing(tmp_path):
+    """A file has no splits; one that is named by the split is it."""
+    rows = "text,label\n" + "".join(f"film {n} was a film,{n % 2}\n" for n in range(8))
+    said = []
+    for name in ("rows.csv", "reviews-test.csv"):
+        (tmp_path / name).write_text(rows)
+        words = [
+            "convert",
+            str(tmp_path / name),
+            "--task",
+            "sentiment",
+            "--labels",
+            "negative,positive",
+            "--split",
+            "test",
+        ]
+        done = CliRunner().invoke(app, [*words, "--into", str(tmp_path / f"{name}-out")])
+        assert done.exit_code == 0, done.output
+        said.append("split test chooses nothing in it" in done.output)
+
+    assert said == [True, False]

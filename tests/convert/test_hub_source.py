@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
+from instructgen.convert import sources
+from instructgen.errors import DataError
 from tests.hub_standin import standing_in
 
 NAME = "tester/reviews"
@@ -64,3 +67,27 @@ def test_a_hub_dataset_is_streamed_and_later_found_in_the_cache(site, tmp_path):
     samples = [(tmp_path / name / "samples.jsonl").read_bytes() for name in ("streamed", "cached")]
     assert samples[0] == samples[1]
     assert json.loads(samples[0].split(b"\n")[0])["provenance"]["source"] == NAME
+
+
+def test_a_hub_that_does_not_answer_is_said_to_be_waited_for(monkeypatch, caplog):
+    """The client's half a minute of tries is not silent; what comes in time is."""
+    asked = []
+
+    def load(*given, streaming, **more):
+        asked.append(streaming)
+        if streaming:
+            time.sleep(0.3)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("datasets.load_dataset", load)
+    monkeypatch.setattr(sources, "HUB_SECONDS", 0.05)
+    with pytest.raises(DataError, match="not to be had from the Hub"):
+        sources.open_source("someone/somewhere")
+
+    assert asked == [True, False]
+    assert [record.message for record in caplog.records if "HF_HUB_OFFLINE=1" in record.message]
+    caplog.clear()
+    monkeypatch.setattr(sources, "HUB_SECONDS", 60.0)
+    with pytest.raises(DataError):
+        sources.open_source("someone/somewhere")
+    assert not caplog.records
