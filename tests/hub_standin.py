@@ -204,12 +204,15 @@ class Handler(BaseHTTPRequestHandler):
         self.q = parse_qs(u.query)
         self.raw = self.body()
         try:
-            if fault:
+            if fault and fault.status:
                 raise HubError(fault.status, "", fault.message)
             for method, pat, fn in ROUTES:
                 if self.command in method and (m := re.fullmatch(pat, u.path)):
                     if fn.__name__ in NEEDS_TOKEN and not self.headers.get("Authorization", "").startswith("Bearer "):
                         raise HubError(401, "", "Invalid username or password.")
+                    if fault and fault.lost:
+                        self.send = lambda *a, **k: None
+                        self.close_connection = True
                     with self.S.lock:
                         return fn(
                             self, **{k: v and (unquote(v) if k == "path" else v) for k, v in m.groupdict().items()}
@@ -597,6 +600,8 @@ class Fault:
     """A part of the path."""
     status: int = 0
     cut: bool = False
+    lost: bool = False
+    """Done, and the connection closed instead of an answer."""
     times: int = 1
     message: str = "out of order"
 

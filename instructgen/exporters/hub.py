@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ import instructgen.files as files
 from instructgen.errors import ExportError, HubError
 from instructgen.exporters import card
 from instructgen.exporters.folder import MANIFEST, read_manifest
-from instructgen.exporters.hub_access import Access, explained
+from instructgen.exporters.hub_access import Access, asked_once, explained
 from instructgen.exporters.vocabulary import problems
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ PULLED = ".pulled.json"
 """In a pulled folder: which files came from where."""
 ARRIVING = ".pulling"
 """In it while a pull is under way: what has arrived so far."""
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_NAME = re.compile(
+    r"(?!.*(\.\.|--)|.*\.git$)[a-z0-9]([\w.-]{0,94}\w)?/[a-z0-9]([\w.-]{0,94}\w)?", re.IGNORECASE | re.ASCII
+)
+"""What the Hub takes for user/name, and a little less."""
 _TAG = re.compile(r"(?!.*(\.\.|\.lock$|\.$)|HEAD$)\w[\w.-]*")
 """What git takes for a tag or a part of a branch's name, and a little less."""
 _DATA = re.compile(r"\w[\w-]*/\w[\w.-]*|dataset_info\.json|croissant\.json")
@@ -101,7 +105,10 @@ def push(
             f"tag: a pull request is no version yet; push without a tag, and again with {tag!r} when it is merged"
         )
     endpoint = errand.api.endpoint
-    made = access.patiently(lambda: _commit(errand, private, create_pr, message), repo, endpoint)
+    plans: list[Plan] = []
+    made = access.patiently(lambda: _commit(errand, plans, private, create_pr, message), repo, endpoint)
+    if made.plan.is_empty and not plans[0].is_empty:  # the commit was made, and its answer lost
+        made = made.model_copy(update={"plan": plans[0].model_copy(update={"tagged": made.plan.tagged})})
     if tag and not made.plan.tagged:
         access.patiently(lambda: _name(errand, made.commit), repo, endpoint)
     return made
@@ -159,8 +166,11 @@ def _settle(into: Path, arriving: Path, names: set[str], known: dict[str, Any]) 
 
 
 def _check_name(repo: str) -> None:
-    if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
-        raise HubError(f"{repo!r} is no name of a dataset; expected user/name with letters, digits, '-', '_', '.'")
+    if not _NAME.fullmatch(repo):
+        raise HubError(
+            f"{repo!r} is no name of a dataset; expected user/name with letters, digits, '-', '_', '.' "
+            "(none of these at an end, no '--', '..', '.git')"
+        )
 
 
 def _checked(folder: Path, repo: str) -> dict[str, Any]:
@@ -209,12 +219,13 @@ class _Errand:
         return tags, branches
 
 
-def _commit(errand: _Errand, private: bool, create_pr: bool, message: str) -> Pushed:
-    """Make the repository if there is none, and one commit if there is a difference."""
+def _commit(errand: _Errand, plans: list[Plan], private: bool, create_pr: bool, message: str) -> Pushed:
+    """Make the repository if there is none, and one commit if there is a difference; the plan joins `plans`."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     api, repo, revision = errand.api, errand.repo, errand.revision
     planned, contents = _planned(errand)
+    plans.append(planned)
     if planned.creates:
         api.create_repo(repo, repo_type="dataset", private=private)
         planned = planned.model_copy(update={"parent": api.repo_info(repo, repo_type="dataset").sha or ""})
@@ -226,15 +237,18 @@ def _commit(errand: _Errand, private: bool, create_pr: bool, message: str) -> Pu
         return Pushed(plan=planned, commit=planned.parent, url=f"{api.endpoint}/datasets/{repo}")
     operations = [CommitOperationAdd(name, contents[name]) for name in planned.add]
     gone = [CommitOperationDelete(name) for name in planned.delete]
-    done = api.create_commit(
-        repo,
-        [*operations, *gone],
-        commit_message=message or f"Publish {errand.manifest['samples']:,} samples",
-        repo_type="dataset",
-        revision=revision,
-        create_pr=create_pr,
-        parent_commit=planned.parent or None,
-    )
+    if create_pr:  # first, so that it can be tried again, as opening a request cannot
+        api.preupload_lfs_files(repo, operations, repo_type="dataset", revision=revision, create_pr=True)
+    with asked_once(f"{api.endpoint}/datasets/{repo}/discussions") if create_pr else nullcontext():
+        done = api.create_commit(
+            repo,
+            [*operations, *gone],
+            commit_message=message or f"Publish {errand.manifest['samples']:,} samples",
+            repo_type="dataset",
+            revision=revision,
+            create_pr=create_pr,
+            parent_commit=planned.parent or None,
+        )
     return Pushed(plan=planned, commit=done.oid, url=done.pr_url or done.commit_url)
 
 

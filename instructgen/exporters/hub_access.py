@@ -95,6 +95,20 @@ def explained(repo: str, endpoint: str) -> Iterator[None]:
         raise Again(f"no answer from {endpoint}: {error or type(error).__name__}") from error
 
 
+@contextmanager
+def asked_once(place: str) -> Iterator[None]:
+    """Say of a request whose answer was lost that it may have been done; `place` shows whether it was."""
+    import httpx2
+
+    try:
+        yield
+    except (httpx2.HTTPError, ConnectionError) as error:
+        raise HubError(
+            f"the Hub's answer was lost ({error or type(error).__name__}): the pull request may be open all the same. "
+            f"Look at {place} before you push again"
+        ) from error
+
+
 def _reason(status: int, said: str, endpoint: str) -> str:
     hints = {
         401: f"{endpoint} does not know us (401: {said}); give a token with --token or HF_TOKEN",

@@ -239,6 +239,30 @@ def test_a_stale_parent_is_met_with_a_new_plan(site, folder, monkeypatch):
     assert site.waits == [1.0]
 
 
+def test_a_commit_whose_answer_was_lost_is_one_commit(site, folder):
+    """The next attempt finds that all is there; what was sent is told."""
+    site.faults.append(Fault("POST", "/commit/", lost=True))
+
+    done = hub.push(folder, NAME, site.access, tag="v1")
+
+    assert len(site.store.repos["dataset", NAME]["commits"]) == 2  # the repository's first and ours
+    assert done.plan.add
+    assert site.store.repos["dataset", NAME]["tags"] == {"v1": done.commit}
+
+
+def test_a_pull_request_whose_answer_was_lost_is_not_opened_again(site, folder):
+    """Nobody can tell whether it is open: the message says where to look. What was uploaded is tried again."""
+    hub.push(folder, NAME, site.access)
+    export(some(30), BOTH, folder, Options(licence="mit"))
+    site.faults += [Fault("PUT", "/_lfs/", cut=True, times=2), Fault("POST", "/commit/", lost=True)]
+
+    with pytest.raises(HubError, match=r"may be open all the same. Look at http.*/datasets/tester/demo/discussions"):
+        hub.push(folder, NAME, site.access, create_pr=True)
+
+    branches = site.store.repos["dataset", NAME]["branches"]
+    assert [name for name in branches if name.startswith("refs/pr/")] == ["refs/pr/1"]
+
+
 def test_a_hub_that_stays_down_is_an_error(site, folder):
     """After six attempts one message says what it still answers."""
     site.faults.append(Fault("POST", "/commit/", 503, times=99))
@@ -354,6 +378,12 @@ def test_pull_gives_back_the_samples(site, folder, tmp_path):
         (NAME, Fault("POST", "/api/validate-yaml", 400, message="license is wrong"), "refuses the card"),
         ("no-slash", None, "is no name of a dataset; expected user/name"),
         ("a/b/c", None, "is no name of a dataset"),
+        ("tester/x.git", None, "is no name of a dataset"),
+        ("tester/x-", None, "is no name of a dataset"),
+        ("tester./x", None, "is no name of a dataset"),
+        ("tester/é", None, "is no name of a dataset"),
+        ("tester/aé", None, "is no name of a dataset"),
+        ("tester/a--b", None, "is no name of a dataset"),
     ],
 )
 def test_refusals_say_what_to_do(site, folder, name, fault, problem):
