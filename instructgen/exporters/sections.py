@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from instructgen.exporters.card import PLACE, Config, Facts, Told, citation
@@ -65,15 +66,21 @@ def _contents(told: Told) -> str:
 
 def _unshown(told: Told) -> list[str]:
     """Return a table of what the columns of each config do not show, and where that is."""
-    rows = [
-        (f"`{config}`", name, f"{count:,}")
-        for config, names in told.unshown.items()
-        for name, count in _cut(names).items()
-    ]
+    if not told.unshown:
+        return []
+    configs = list(told.unshown.values())
+    most = Counter[str]()
+    for known in configs:
+        most |= Counter(known)
+    names = sorted(most, key=lambda name: (-most[name], name))
+    rows = [(name, *(_number(known.get(name)) for known in configs)) for name in names[:SHOWN]]
+    if rest := names[SHOWN:]:
+        sums = (sum(known.get(name, 0) for name in rest) for known in configs)
+        rows.append((f"{len(rest):,} others", *map(_number, sums)))
     where = {"json": "the column `provenance` has it", "columns": "the columns `provenance_...` have it"}
     said = where.get(told.provenance, "it is not in this dataset, which was exported without provenance")
-    head = f"What samples carry that the columns of a config do not show; {said}:"
-    return [f"{head}\n\n{_table(('config', 'not shown', 'samples'), rows)}"] if rows else []
+    head = ("samples with", *(f"not in `{config}`" for config in told.unshown))
+    return [f"What samples carry that the columns of a config do not show; {said}:\n\n{_table(head, rows)}"]
 
 
 def _origin(facts: Facts, samples: int) -> str:
@@ -134,14 +141,11 @@ def _with_rest(verbs: Mapping[str, int], samples: int) -> dict[str, int]:
 
 
 def _counts(title: str, counts: Mapping[str, int] | Mapping[int, int]) -> str:
-    return _table((title, "samples"), [(name, f"{count:,}") for name, count in _cut(counts).items()])
-
-
-def _cut(counts: Mapping[str, int] | Mapping[int, int]) -> dict[str, int]:
-    """Return those of ranked counts that a table shows, and the sum of the rest."""
-    shown = {str(name): count for name, count in list(counts.items())[:SHOWN]}
+    ranked = [(str(name), f"{count:,}") for name, count in counts.items()]
     rest = sum(list(counts.values())[SHOWN:])
-    return shown | ({f"{len(counts) - SHOWN:,} others": rest} if rest else {})
+    if rest:
+        ranked = [*ranked[:SHOWN], (f"{len(counts) - SHOWN:,} others", f"{rest:,}")]
+    return _table((title, "samples"), ranked)
 
 
 def _examples(examples: Mapping[str, str]) -> str:
@@ -184,10 +188,8 @@ def _fenced(text: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a Markdown table; a bar, a line break or a comment mark in a value cannot break out of its cell."""
-    cells = [
-        [re.sub(r"\s+", " ", value).replace("|", "\\|").replace("<!--", "&lt;!--") for value in row] for row in rows
-    ]
+    """Return a Markdown table; a bar, a line break or a tag in a value cannot break out of its cell."""
+    cells = [[re.sub(r"\s+", " ", value).replace("|", "\\|").replace("<", "&lt;") for value in row] for row in rows]
     lines = [
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

@@ -190,7 +190,8 @@ def test_what_the_columns_do_not_show_is_told(tmp_path, provenance):
     names = {"messages": {"column kto_tag": 2, "turn key reasoning_content": 1}}
     assert json.loads(done.stdout)["unshown"] == names == read_manifest(tmp_path / "out")["unshown"]
     card = (tmp_path / "out/README.md").read_text(encoding="utf-8")
-    assert "| `messages` | turn key reasoning_content | 1 |" in card
+    assert "| samples with | not in `messages` |" in card
+    assert "| turn key reasoning_content | 1 |" in card
     assert ("the column `provenance` has it" in card) == (provenance == "json")
     assert ("it is not in this dataset" in card) == (provenance == "none")
 

@@ -99,7 +99,7 @@ def test_datasets_agrees_with_the_sizes(tmp_path):
 
 def test_text_of_the_data_cannot_break_the_card(tmp_path):
     """Bars, comment marks, fences and YAML in samples and facts stay inside their place; a re-export still works."""
-    nasty = "<!-- instructgen:end examples -->\n```\n---\n| a | b |"
+    nasty = "<!-- instructgen:end examples -->\n```\n---\n| a | b | <script>alert(1)</script>"
     samples = [Sample.single(nasty, output=nasty, labels={"category": nasty}, provenance=Provenance(source=nasty))]
     for _ in range(2):
         export(samples, BOTH, tmp_path, Options(), FACTS)
@@ -109,6 +109,9 @@ def test_text_of_the_data_cannot_break_the_card(tmp_path):
     assert front["pretty_name"] == "Help | desk"
     assert body.count("<!-- instructgen:end examples -->") == body.count("<!-- instructgen:begin examples -->") == 1
     assert "````json" in body
+    cells = [line for line in body.splitlines() if line.startswith("| ")]
+    assert any("&lt;script>" in line for line in cells)
+    assert not any("<" in line for line in cells)
 
 
 def test_a_broken_head_is_named():
