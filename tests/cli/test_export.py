@@ -355,4 +355,4 @@ def test_samples_of_all_configs_are_read_again(tmp_path):
     assert "5 instruction-tuning samples (in the first config, `messages`, 3 train)." in (out / "README.md").read_text()
 
     told = run("clean", out, "--into", tmp_path / "cleaned").stderr
-    assert "messages lacks 2 of its samples, which that shape cannot hold" in told
+    assert "llava lacks 1 of its samples, which that shape cannot hold" in told
