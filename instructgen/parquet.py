@@ -13,12 +13,19 @@ from instructgen.errors import DataError
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 4 << 20
+BUFFER = 1 << 20
+"""Bytes of a column that are read at once."""
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """Open a file that is read piece by piece: pyarrow's own setting would keep all that was read in memory."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
 
 
 def batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield a file in batches of about 4 MB, of 10,000 rows at most. Raises: DataError."""
     try:
-        with pq.ParquetFile(path) as file:
+        with opened(path) as file:
             groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
             size = sum(group.total_byte_size for group in groups)
             fit = BATCH_BYTES * file.metadata.num_rows // size if size else BATCH_ROWS

@@ -316,9 +316,9 @@ def _rows_of(batches: Callable[[], Iterator[Any]]) -> Callable[[BadRow], Iterato
 
 
 def _parquet_batches(path: Path) -> Iterator[Any]:
-    import pyarrow.parquet as pq
+    from instructgen import parquet
 
-    with _readable(path), pq.ParquetFile(path) as file:
+    with _readable(path), parquet.opened(path) as file:
         yield from file.iter_batches(batch_size=1000)
 
 
