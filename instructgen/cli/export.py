@@ -145,6 +145,8 @@ def _shares(given: Iterable[str]) -> dict[str, float]:
     shares = {}
     for part in (piece for text in given for piece in text.split(",")):
         name, _, share = part.partition("=")
+        if name.strip() in shares:
+            raise ExportError(f"--splits: {name.strip()!r} is given twice; name each split once")
         try:
             shares[name.strip()] = float(share)
         except ValueError:

@@ -112,6 +112,9 @@ def _finish(
 ) -> Exported:
     """Write what describes the data, and put all of it in place."""
     working = into / WORKING
+    if unreadable and not made.counts.seen:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in ranked(unreadable).items())
+        raise ExportError(f"there are no samples to export: no row of the input could be read ({reasons})")
     written = made.finish()
     configs, counts = made.configs(), made.counts
     rows = {config.name: config.rows for config in configs}
@@ -211,7 +214,10 @@ def _fingerprint(path: Path) -> dict[str, JsonValue]:
 
 def _claim(into: Path, *, overwrite: bool) -> None:
     """Make the folder ours; a `manifest.json` that we did not write does not make it so."""
-    working = (into / WORKING).is_dir()
+    try:
+        working = (into / WORKING).is_dir()
+    except OSError as error:  # no name for a file
+        raise ExportError(f"{into}: cannot be written: {files.describe(error)}") from error
     if not working and (into / MANIFEST).is_file() and not overwrite and not _manifest(into / MANIFEST):
         raise ExportError(
             f"{into}: its {MANIFEST} was not written by instructgen: it is not ours to write. "

@@ -9,15 +9,15 @@ Rows of the two wrappers are read back; what a free template wrote has no way ba
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from instructgen.formats import Format, Row, Unreadable, Unwritable
-from instructgen.formats.chat import chat_rows
 from instructgen.formats.holds import demand
 from instructgen.formats.reading import rest_of, text_of
-from instructgen.records import Sample
+from instructgen.records import Sample, Turn
 
 ALPACA = (
     (
@@ -97,15 +97,12 @@ class Text(Format):
 
         demand(sample, frozenset({"system", "dialogue", "open", "tools"}), self.name)
         tools = [dict(tool) for tool in sample.tools] or None
-        messages: list[dict[str, Any]] = [
-            {**row, **({"tool_calls": [dict(call) for call in turn.tool_calls]} if turn.tool_calls else {})}
-            for row, turn in zip(chat_rows(sample.turns), sample.turns, strict=True)
-        ]
+        messages = [_message(turn) for turn in sample.turns]
         try:
             return str(
                 self._compiled.render(messages=messages, tools=tools, add_generation_prompt=False, **self.special)
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise Unwritable("template", f"the chat template refuses it: {error}") from error
 
     @cached_property
@@ -113,3 +110,21 @@ class Text(Format):
         from instructgen.formats.templates import compiled
 
         return compiled(self.template)
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """Return a turn as templates expect it: arguments of calls are an object, as transformers documents it."""
+    named = {"name": turn.name, "tool_call_id": turn.tool_call_id}
+    message: dict[str, Any] = {"role": turn.role, "content": turn.text} | {key: v for key, v in named.items() if v}
+    return message | ({"tool_calls": [_call(call) for call in turn.tool_calls]} if turn.tool_calls else {})
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
+        return dict(call)
+    try:
+        arguments = json.loads(function["arguments"])
+    except (ValueError, RecursionError):
+        return dict(call)
+    return {**call, "function": {**function, "arguments": arguments}} if isinstance(arguments, dict) else dict(call)

@@ -211,6 +211,16 @@ def test_rows_that_cannot_be_read_are_in_manifest_and_card(tmp_path):
     assert "row 3: the conversation is empty: expected at least one turn" in done.stderr
 
 
+def test_an_input_of_which_nothing_can_be_read(tmp_path):
+    """The error says what became of the rows."""
+    path = tmp_path / "told.jsonl"
+    path.write_text(json.dumps({"messages": []}) + "\n{broken\n", encoding="utf-8")
+
+    done = run("export", path, "--from", "messages", "--into", tmp_path / "out", code=1)
+
+    assert "no row of the input could be read (1 no_turns, 1 unreadable_row)" in done.stderr
+
+
 def test_ids_that_sample_rows_bring_are_kept_and_told(tmp_path):
     """Ids are hashes of the content; what a row of our own shape says instead is a note, and found again."""
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
@@ -279,11 +289,13 @@ def test_splits_and_licence_are_checked(rows, tmp_path):
     for option, value, said in (
         ("--splits", "test", "expected NAME=SHARE"),
         ("--splits", "test=2", "is no share"),
+        ("--splits", "test=0.1,test=0.2", "'test' is given twice"),
         ("--license", "cc-by-5.0", "no licence id of the Hub"),
         ("--tokenizer", tmp_path / "none", "expected a tokenizer's folder"),
     ):
         assert said in run("export", rows, option, value, "--into", tmp_path / "out", code=1).stderr
     assert not (tmp_path / "out").exists()
+    assert "File name too long" in run("export", rows, "--into", tmp_path / ("x" * 300), code=1).stderr
 
 
 def test_text_through_a_jinja_file(rows, tmp_path):

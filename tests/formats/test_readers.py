@@ -225,6 +225,28 @@ def test_a_chat_template_renders_like_a_tokenizer():
     assert row == {"text": "<s><|user|>Hi\n<|assistant|>Ho\n<|user|>Hi\n<|assistant|>Ho\n"}
 
 
+def test_a_chat_template_gets_calls_as_tokenizers_do():
+    """Arguments are an object for `tojson`, not a text within a text; names and ids of calls are there."""
+    broken = {"id": "c2", "function": {"name": "f", "arguments": "{"}}
+    asked = Turn(role="assistant", tool_calls=(CALL, broken, {"name": "odd"}))
+    said = Turn(role="tool", content="sunny", tool_call_id="call_1", name="weather")
+    template = (
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson if c.function }};"
+        "{% endfor %}{{ m.tool_call_id }} {{ m.name }}|{% endfor %}"
+    )
+
+    row = Text(template=template).write(with_(HI, turns=(HI.turns[0], asked, said)))
+
+    assert row["text"] == " |" + CALL["function"]["arguments"] + ';"{";; |call_1 weather|'
+
+
+@pytest.mark.parametrize("template", ["{{ range(10 ** 9) | list }}", "{{ 1 // 0 }}", "{{ [][1:0][5].x }}"])
+def test_a_template_that_fails_is_a_reason(template):
+    """No traceback, whatever it computes."""
+    with pytest.raises(Unwritable, match="the chat template refuses it"):
+        Text(template=template).write(HI)
+
+
 def test_a_template_that_refuses_is_a_reason():
     """`raise_exception` speaks to the user; a template cannot reach Python."""
     with pytest.raises(Unwritable, match="roles must alternate"):
