@@ -44,6 +44,11 @@ _LETTER = re.compile(
 _ARTICLE = re.compile(r"\W*[AI] (?!is\b|because\b|since\b|as\b|would\b|seems\b)[a-z]", re.IGNORECASE)
 """A first word that is a letter, and no option: "A dog barks"."""
 _SEVERAL = re.compile(r"\W*[A-J]\W{1,4}(?:(?:or|and|nor)\W{1,4})?[A-J]\b(?!['’])")
+_DENIAL = (
+    r"(?:not|never|neither|nor|cannot be|rather than|instead of|(?:is|was|are|were|does|did|do|ca|could|wo) ?n t(?: be)?)"
+    r"(?: (?:the|a|an|in|at|be|by|it|really|necessarily|option))*+"
+)
+"""What stands directly before a folded option that is denied: "definitely not Paris", "it isn't Paris"."""
 _LONGEST = 400
 """Characters of an expression that is handed to the algebra library: what it does with more can take for ever."""
 
@@ -187,7 +192,10 @@ def chosen_option(output: str, options: list[str]) -> int | None:
     by_letter = ord(letter.group(1).upper()) - ord("A") if letter else None
     words = f" {folded(text)} "
     named = [at for at, option in enumerate(options) if folded(option) and f" {folded(option)} " in words]
-    named = [at for at in named if not any(_inside(options[at], options[other]) for other in named if other != at)]
+    whole = [at for at in named if not any(_inside(options[at], options[other]) for other in named if other != at)]
+    named = [at for at in whole if not _denied(options[at], words)]
+    if whole and not named:
+        return None
     if len(named) == 1 and (
         by_letter is None or by_letter == named[0] or not letter or len(letter.group().strip()) < 2
     ):
@@ -195,6 +203,12 @@ def chosen_option(output: str, options: list[str]) -> int | None:
     if by_letter is not None and by_letter < len(options) and not named:
         return by_letter
     return by_letter if by_letter is not None and by_letter in named else None
+
+
+def _denied(option: str, words: str) -> bool:
+    """Tell whether a folded text names an option only to say that it is not the one."""
+    mentions = len(re.findall(rf"(?= {re.escape(folded(option))} )", words))
+    return 0 < mentions == len(re.findall(rf" {_DENIAL}(?= {re.escape(folded(option))} )", words))
 
 
 def _inside(short: str, long: str) -> bool:
@@ -210,7 +224,10 @@ def _by_options(
     """
     chosen = recover(output, options, letters) if letters else chosen_option(output, options)
     if chosen is None:  # in a sentence of its own at the end, behind reasons
-        chosen = recover(output.rstrip().rpartition("\n")[2], options, letters)
+        last = output.rstrip().rpartition("\n")[2]
+        chosen = recover(last, options, letters)
+        if chosen is not None and _denied((letters or options)[chosen], f" {folded(last)} "):
+            chosen = None
     if chosen is None:
         yield "not_an_option", {"output": snippet(output), "options": len(options)}
         return

@@ -20,7 +20,7 @@ STATEMENT = re.compile(
     # Atomic groups: a space may end an operand or begin an operator, and trying both doubles the work per operand.
     rf"(?<![{_BEFORE}.,$€£])(?<![{_BEFORE}] )(?<!\d, )"
     rf"((?>{_OPERAND})(?:(?>{_OPERATOR})(?>{_OPERAND}))+)[ ]*(=|≈|is equal to|equals)[ ]*"
-    rf"({_SIGNED})(?![ ]?[\d,.]*\d)(?![ ]*(?:[+*/×÷·^(:]|[−–-][ ]?[\d(]|x[ ]?[\d(]))"
+    rf"({_SIGNED}(?:/\d{{1,9}})?)(?![ ]?[\d,.]*\d)(?![ ]*(?:[+*/×÷·^(:]|[−–-][ ]?[\d(]|x[ ]?[\d(]))"
     rf"(?![ ]?(?:[rR]\b|remainder|mod\b))(?!\w)"
 )
 _SIGN = re.compile(r"(?:=|≈|is equal to|equals)(?=[ ]*+[-−–]?[ ]?(?:[$€£]\s?)?\.?\d)")
@@ -61,9 +61,19 @@ def mistakes(text: str) -> Iterator[Mistake]:
     for found in statements(text):
         left = evaluate(found.group(1))
         right = number(found.group(3))
-        if left is None or right is None or _agree(left, right, found.group(3), rough=found.group(2) == "≈"):
+        if (
+            left is None
+            or right is None
+            or _mark_of_full(found)
+            or _agree(left, right, found.group(3), rough=found.group(2) == "≈")
+        ):
             continue
         yield Mistake(found.group(0).strip(), _shown(left))
+
+
+def _mark_of_full(found: re.Match[str]) -> bool:
+    """Tell a result of so many out of so many from a fraction: on the left of one there are fractions."""
+    return "/" in found.group(3) and "/" not in found.group(1)
 
 
 def statements(text: str) -> Iterator[re.Match[str]]:
@@ -189,6 +199,8 @@ class _Reader:
 
 def _agree(left: Fraction, right: Fraction, written: str, *, rough: bool) -> bool:
     """Compare exactly, or as far as the written decimals go; a percentage may be written for a ratio or alone."""
+    if "/" in written:  # a fraction is exact, but for one that stands for an endless one
+        return abs(left - right) <= abs(left) / 50
     candidates = {right, right * 100} if "%" in written else {right}
     decimals = len(written.rstrip("%").partition(".")[2])
     unit = Fraction(1, 10**decimals)

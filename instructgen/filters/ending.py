@@ -26,6 +26,8 @@ _NEVER_LAST = re.compile(
 """Endings that are none even of a short line."""
 _CUT_MARK = re.compile(r"[;(\[–—]$|\w-$|\d-$")
 _LIST_MARK = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
+_TITLE_LAST = re.compile(r"(?:,[^,]*,(?: and| or)?|\band) [A-Z]\w*(?: [\w']+){1,3} (?:be|been|was|were)$")
+"""A list that ends in a title: "Yesterday, Help!, and Let it be"."""
 _YEAR_CUT = re.compile(
     r"\b(?:in|of|since|by|until|till|to|from|on|for|year|during|before|after|around|early|late|mid|circa|"
     r"january|february|march|april|may|june|july|august|september|october|november|december|"
@@ -74,5 +76,6 @@ class Ending(RatedFilter):
             return
         if len(last_line.split()) < self.min_words or _CODE.search(text):
             return
-        if _CUT_MARK.search(last_line) or (_DANGLING.search(last_line) and not _LIST_MARK.match(last_line)):
+        dangles = _DANGLING.search(last_line) and not _LIST_MARK.match(last_line) and not _TITLE_LAST.search(last_line)
+        if _CUT_MARK.search(last_line) or dangles:
             yield "truncated_output", {"tail": snippet(tail)}

@@ -106,5 +106,6 @@ def _stuck(text: str) -> str:
 
 
 def _is_prose(word: str) -> bool:
-    """Tell words from table rules, digits and mark-up, which repeat by nature."""
-    return word.strip(".,;:!?\"'").isalpha() and len(word) > 2
+    """Tell words from table rules, digits and mark-up, which repeat by nature; of two letters: "ha", "no"."""
+    plain = word.strip(".,;:!?\"'")
+    return plain.isalpha() and (len(word) > 2 or (len(plain) == 2 and plain[1] in "aeo"))

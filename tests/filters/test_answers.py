@@ -62,6 +62,13 @@ STATEMENTS = [
     ("a[1] + 2 = 9", []),
     ("5 x 9 =\n2. 9 x 5 =", []),
     ("4x3+3x2 is equal to 21", ["18"]),
+    ("1/2+1/3=2/6", ["0.833333"]),
+    ("1/2 + 1/3 = 2/5 = 0.4", ["0.833333"]),
+    ("1/2 + 1/3 = 5/6 cups", []),
+    ("2/3 × 3/4 = 6/12", []),
+    ("1/3 = 33/100", []),
+    ("A score of 5 + 3 = 8/10", []),
+    ("On 3/4 - 5/4 = 2/4/2020", []),
 ]
 
 
@@ -121,6 +128,14 @@ LABELLED = [
     ({"options": ["Rome", "Paris"], "label": 7}, "A", "unreadable_label"),
     ({"options": ["thumbs down", "thumbs up"], "label": "positive", "is_classification": True}, "thumbs up", None),
     ({"options": ["thumbs down", "thumbs up"], "label": "positive", "is_classification": True}, "Yes", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "Definitely not Paris", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "It isn't Paris.", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "Neither Rome nor Paris.", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "Not Rome but Paris", None),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "I do not know Rome, but it is Paris", "not_an_option"),
+    ({"options": ["Rome", "Paris"], "label": "Paris"}, "Not Paris. It is Paris that is not in Italy", None),
+    ({"options": ["duplicate", "not duplicate"], "label": "not duplicate"}, "They are not duplicate.", None),
+    ({"options": ["positive", "negative"], "label": "positive"}, "The review is not positive.", "not_an_option"),
     ({}, "anything", None),
 ]
 

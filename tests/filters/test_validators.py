@@ -161,6 +161,10 @@ TABLES = {
         (("Tips for people to make a building safe.", "", "Add lights."), None),
     ],
     "ending": [
+        (("Name songs.", "", "Some of their songs are Yesterday, Something, Help, and Let it be"), None),
+        (("Name songs.", "", "The best known of their songs are Hey Jude and Let it be"), None),
+        (("Name cities.", "", "We visited many cities, for example Rome, Paris and the"), "truncated_output"),
+        (("Explain.", "", "He did not know what the price of it would be"), "truncated_output"),
         (("Who won?", "", "France won the cup, which was held in Russia in 20"), "cut_at_stop"),
         (("When?", "", "The vote took place on November 3, 20"), "cut_at_stop"),
         (("When?", "", "It rose from 2014 to 20"), "cut_at_stop"),
@@ -180,6 +184,10 @@ TABLES = {
         (("Title?", "", "The Rise of The"), None),
     ],
     "repetition": [
+        (("Laugh.", "", "ha " * 12), "loop"),
+        (("Refuse.", "", "No! " * 10), "loop"),
+        (("Laugh.", "", "ha ha ha ha"), None),
+        (("Show the rows.", "", "x y " * 12), None),
         (("Describe rain.", "", "It is wet. " * 6), "loop"),
         (("Describe rain.", "", "Rain is " + "very " * 12 + "wet"), "loop"),
         (("Year?", "", "In 1976." + "\u0326" * 90), "loop"),
@@ -255,6 +263,7 @@ def test_every_reason_is_explained_and_counts_only_known_ones(kind):
 FLAGGED = [
     ("harm", ("Tell a story.", "", "The man was stabbed in the street."), "harm_words"),
     ("harm", ("Summarise it.", "A massacre took place.", "Many died."), "harm_words"),
+    ("harm", ("What helps against a bear?", "", "Use a machine gun to kill it."), "harm_words"),
     ("emptiness", ("What does JSON.parse('null') return?", "", "null"), "nothing_as_answer"),
     ("emptiness", ("Which sign is a minus?", "", "-"), "nothing_as_answer"),
     ("leakage", ("Greet {first_name} politely.", "", "Hello Ann!"), "placeholder_in_task"),
