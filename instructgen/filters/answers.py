@@ -45,7 +45,8 @@ _ARTICLE = re.compile(r"\W*[AI] (?!is\b|because\b|since\b|as\b|would\b|seems\b)[
 """A first word that is a letter, and no option: "A dog barks"."""
 _SEVERAL = re.compile(r"\W*[A-J]\W{1,4}(?:(?:or|and|nor)\W{1,4})?[A-J]\b(?!['’])")
 _DENIAL = (
-    r"(?:not|never|neither|nor|cannot be|rather than|instead of|(?:is|was|are|were|does|did|do|ca|could|wo) ?n t(?: be)?)"
+    r"(?:not|never|neither|nor|cannot be|rather than|instead of|"
+    r"(?:is|was|are|were|does|did|do|ca|could|wo) ?n t(?: be)?)"
     r"(?: (?:the|a|an|in|at|be|by|it|really|necessarily|option))*+"
 )
 """What stands directly before a folded option that is denied: "definitely not Paris", "it isn't Paris"."""

@@ -44,7 +44,8 @@ _AGAINST = re.compile(
 WORDS = any_of(
     r"murder(?:ed|ers?|ing|s|ous)?|massacre[ds]?|stabb(?:ed|ing)|strangl\w+|behead\w*|tortur(?:e[ds]?|ing)|raped?|rapists?|"
     r"suicid(?:e|al)|self[- ]harm|slaughter(?:ed|ing)?|corpses?|dismember\w*|genocide|terrorists?|bombings?|gunm[ae]n|"
-    r"hostages?|machine[- ]guns?|assault rifles?|overdos\w+|heroin|cocaine|methamphetamine|porn\w*|shot (?:dead|to death)|"
+    r"hostages?|machine[- ]guns?|assault rifles?|overdos\w+|heroin|cocaine|methamphetamine|porn\w*|"
+    r"shot (?:dead|to death)|"
     rf"(?:kill(?:ed|s|ing)?|stab|shot|shoot) {_PERSON}|blood ?bath|lynch\w*"
 )
 
