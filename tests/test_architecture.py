@@ -11,7 +11,7 @@ ORDER = [
     ["records", "errors"],
     ["prompts", "pool", "dedup"],
     ["generators", "filters", "formats"],
-    ["parquet", "files", "blocks"],
+    ["parquet", "delimited", "files", "blocks"],
     ["decisions", "store", "run", "syscalls", "sandbox", "scoring"],
     ["teachers", "convert", "exporters"],
     ["registry"],

@@ -36,8 +36,9 @@ from instructgen.convert.conversion import Conversion, Options, Outcome
 from instructgen.convert.options import Mode, pick
 from instructgen.convert.shots import Shots
 from instructgen.convert.sources import Numbered, Source, open_source
+from instructgen.delimited import BadRow
 from instructgen.errors import DataError, RecipeError, suggestion
-from instructgen.files import BadRow, find, not_yaml, read_text
+from instructgen.files import find, not_yaml, read_text
 from instructgen.records import Rejection, digest
 
 SHUFFLED = 10_000

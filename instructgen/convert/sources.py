@@ -19,8 +19,9 @@ from typing import Any
 
 from instructgen.convert import superni
 from instructgen.convert.paths import Place
+from instructgen.delimited import BadRow
 from instructgen.errors import DataError
-from instructgen.files import BadRow, data_files, iter_rows, layout_of, loads, open_bytes, read_text
+from instructgen.files import data_files, iter_rows, layout_of, loads, open_bytes, read_text
 
 log = logging.getLogger(__name__)
 
