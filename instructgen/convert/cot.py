@@ -23,7 +23,6 @@ _TERSE = re.compile(
     re.IGNORECASE,
 )
 """Words of a template that ask for the bare answer, or for a form that reasoning before it would break."""
-_CLOSING = re.compile(r"^(?:So the answer is|The answer is|Therefore:|Answer:) (.+?)\.?$", re.DOTALL)
 
 
 Manner = tuple[str, str]
@@ -47,9 +46,3 @@ def open_to_reasons(words: str) -> bool:
     Example: "What does the writer feel?" -> True; "Answer with the class alone." -> False
     """
     return _TERSE.search(words) is None
-
-
-def conclusion(target: str) -> str | None:
-    r"""Return the answer at the end of a reasoned target, or `None`. Example: "...\nThe answer is 12." -> "12"."""
-    found = _CLOSING.match(target.rpartition("\n")[2])
-    return found[1] if found else None

@@ -115,11 +115,6 @@ class ContaminationIndex:
         """What the hashes were made with: long, short, share, least."""
         return {"long": self.long, "short": self.short, "share": self.share, "least": self.least}
 
-    @property
-    def has_rouge(self) -> bool:
-        """True when texts are also compared by ROUGE-L: not so after loading."""
-        return self._rouge is not None
-
     def add(self, benchmark: str, item: str, text: str) -> bool:
         """Take a benchmark text in; False if it has fewer than `least` words, which any text may share."""
         tokens = words(text)

@@ -1,6 +1,6 @@
-"""Licences of samples: which is the strictest, and what may not go into an export.
+"""Licences of samples: what they allow, and what may not go into an export.
 
-    strictest(["mit", "cc-by-sa-4.0", "cc-by-nc-4.0"])   ->   "cc-by-nc-4.0"
+    licence_class("CC-BY-NC-4.0")   ->   "non_commercial"
 
 Ids are SPDX's, in any case; usual words are read too ("research only", "commercial use prohibited"). A teacher's terms
 count like a licence. Not legal advice: it knows ids and phrases, not contracts.
@@ -19,7 +19,6 @@ from instructgen.filters import Filter, Verdict
 from instructgen.records import Sample
 
 Class = Literal["free", "attribution", "share_alike", "unknown", "non_commercial", "no_derivatives"]
-ORDER: tuple[Class, ...] = ("free", "attribution", "share_alike", "unknown", "non_commercial", "no_derivatives")
 """From the most to the least that may be done."""
 _FREE = {"cc0-1.0", "cc0", "cc-zero", "pddl", "unlicense", "public-domain", "0bsd", "wtfpl", "pddl-1.0"}
 _ATTRIBUTION = {
@@ -91,15 +90,6 @@ def licence_class(licence: str) -> Class:
     if name in _ATTRIBUTION or _BY.fullmatch(plain):
         return "attribution"
     return "unknown"
-
-
-def strictest(licences: Iterable[str]) -> str:
-    """Return the licence that allows least; "unknown" for none, and the first of equally strict ones.
-
-    Example: strictest(["mit", "cc-by-4.0"]) -> "mit" (both ask for attribution)
-    """
-    named = [licence.strip() or "unknown" for licence in licences]
-    return max(named, key=lambda each: ORDER.index(licence_class(each)), default="unknown")
 
 
 def licence_of(sample: Sample) -> str:

@@ -18,9 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-RATINGS = ("1", "2", "3", "4", "5", "6")
-"""The tokens between which Deita's scorers choose."""
-
 
 def by_score(scores: Sequence[float]) -> list[int]:
     """Return row numbers from the highest score to the lowest; not-a-number comes last."""
@@ -105,24 +102,6 @@ def tag_diverse(tags: Sequence[Sequence[str]], count: int) -> list[int]:
                 waiting.append(at)
         left = waiting
     return chosen
-
-
-def expected_rating(logprobs: Mapping[str, float], tokens: Sequence[str] = RATINGS) -> float | None:
-    """Return the mean rating under a softmax over the rating tokens (Deita's scorers: complexity, quality).
-
-    `logprobs`: token -> log probability of the first output token. `None` when a token is missing: its probability is
-    not known, and no number stands in for it. Example: equal logprobs for "1".."6" -> 3.5
-    """
-    if any(token not in logprobs for token in tokens):
-        return None
-    best = max(logprobs[token] for token in tokens)
-    weights = [math.exp(logprobs[token] - best) for token in tokens]
-    return sum(weight * float(token) for weight, token in zip(weights, tokens, strict=True)) / sum(weights)
-
-
-def deita(complexity: Sequence[float], quality: Sequence[float]) -> float:
-    """Return a conversation's score: the sum over its exchanges of complexity times quality."""
-    return sum(one * other for one, other in zip(complexity, quality, strict=True))
 
 
 def ifd(loss_with: float, loss_without: float) -> float | None:

@@ -93,7 +93,6 @@ def test_a_saved_index_finds_the_same_without_the_text():
     for text in (HAWAII, f"x {HAWAII}", " ".join(WORDS[:13]), " ".join(WORDS[:12]), "something else"):
         assert again.find(text) == made.find(text)
     assert again.dump(item_names=True) == data
-    assert not again.has_rouge
     assert b"hawaii" not in data.lower()
     assert again.benchmarks == {"bench": 2}
     assert again.add("bench", "3", "One more question of this benchmark here.")

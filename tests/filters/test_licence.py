@@ -1,9 +1,9 @@
-"""Licences: the strictest wins, and a row that does not fit an export is named."""
+"""Licences: a row that does not fit an export is named."""
 
 import pytest
 
 from instructgen.errors import ExportError
-from instructgen.filters.licence import Licence, conflict, forbids_commerce, licence_class, refuse_conflicts, strictest
+from instructgen.filters.licence import Licence, conflict, forbids_commerce, licence_class, refuse_conflicts
 from instructgen.records import Provenance, Sample
 
 CLASSES = [
@@ -106,12 +106,9 @@ def test_words_that_let_commerce_in_are_not_taken_for_a_ban(words):
     assert conflict(row("mit", words), "mit", commercial=True) == ""
 
 
-def test_the_strictest_licence_wins():
-    """Of a mixture, the one that allows least; nothing known is unknown."""
+def test_a_licence_of_no_conditions_is_free():
+    """In any case."""
     assert licence_class("CC0") == "free"
-    assert strictest(["mit", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0"]) == "cc-by-nc-4.0"
-    assert strictest(["mit", ""]) == "unknown"
-    assert strictest([]) == "unknown"
 
 
 def row(licence="", terms="", source=""):

@@ -13,9 +13,7 @@ from instructgen.filters import Tools
 from instructgen.filters.ifd import Ifd
 from instructgen.filters.select import Select
 from instructgen.filters.selection import (
-    deita,
     diverse,
-    expected_rating,
     ifd,
     k_center,
     merged_tags,
@@ -71,18 +69,6 @@ def test_tags_are_taken_while_they_add_something():
 
     assert tag_diverse(tags, 2) == [1, 2]
     assert tag_diverse(tags, 4) == [1, 2, 3, 0]
-
-
-def test_ratings_are_expected_values_and_a_missing_token_is_no_number():
-    """Equal chances give 3.5; the released code puts 3.0 where a token is missing."""
-    assert expected_rating(dict.fromkeys("123456", -1.0)) == 3.5
-    assert expected_rating({"1": -50.0, "2": -50.0, "3": -50.0, "4": -50.0, "5": -50.0, "6": 0.0}) == pytest.approx(6)
-    assert expected_rating({"1": -1.0}) is None
-
-
-def test_deita_sums_over_the_exchanges():
-    """2 x 3 and 4 x 5."""
-    assert deita([2, 4], [3, 5]) == 26
 
 
 def test_difficulty_ratios():
