@@ -16,6 +16,7 @@ import instructgen.files as files
 import instructgen.registry as registry
 from instructgen.blocks import Block, Blocks, batches_of, blocks_of, broken, line_blocks, with_broken
 from instructgen.errors import DataError
+from instructgen.exporters.hub_access import ARRIVING
 from instructgen.formats import Format
 from instructgen.formats.chats import Chats
 from instructgen.formats.detect import LOOKED_AT, detect, read, read_row
@@ -92,6 +93,8 @@ def open_rows(given: str, shape: str = "", said: Callable[[str], None] = lambda 
         samples = enumerate((sample.as_json() for sample in Run(path).samples()), 1)
         return Rows(path, samples, registry.lookup("formats", "sample")(), path.name, [])
     name = "standard input" if given == "-" else str(path)
+    if path.is_dir() and [one.name for one in path.iterdir()] == [ARRIVING]:
+        raise DataError(f"{name}: a pull that did not finish; run the same `instructgen pull` again")
     bad: list[Rejection] = []
     data = _folder(path, said)
     rows = files.iter_rows(data, bad=lambda n, problem: bad.append(broken(n, problem)))

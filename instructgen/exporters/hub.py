@@ -22,7 +22,7 @@ import instructgen.files as files
 from instructgen.errors import ExportError, HubError
 from instructgen.exporters import card
 from instructgen.exporters.folder import MANIFEST, read_manifest
-from instructgen.exporters.hub_access import Access, asked_once, explained
+from instructgen.exporters.hub_access import ARRIVING, Access, asked_once, explained
 from instructgen.exporters.vocabulary import problems
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ __all__ = ["Access", "Plan", "Pushed", "plan", "pull", "push"]
 README = "README.md"
 PULLED = ".pulled.json"
 """In a pulled folder: which files came from where."""
-ARRIVING = ".pulling"
-"""In it while a pull is under way: what has arrived so far."""
 _NAME = re.compile(
     r"(?!.*(\.\.|--)|.*\.git$)[a-z0-9]([\w.-]{0,94}\w)?/[a-z0-9]([\w.-]{0,94}\w)?", re.IGNORECASE | re.ASCII
 )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
+ARRIVING = ".pulling"
+"""Folder inside of a pulled one while a pull is under way: what has arrived so far."""
 RETRIED = frozenset({409, 412, 429, 500, 502, 503, 504})
 """Answers after which a commit is tried again: another writer was faster, or the Hub is busy."""
 ATTEMPTS = 6
@@ -82,6 +84,13 @@ def explained(repo: str, endpoint: str) -> Iterator[None]:
                 f"{repo}: no such dataset at {endpoint}, or not yours to see; check the name and the token"
             ) from error
         raise HubError(f"{repo}: {_reason(status, said, endpoint)}") from error
+    except UnicodeEncodeError as error:
+        raise HubError(
+            f"{repo}: the token or the address holds a letter that is not ASCII; give the token as the Hub's settings "
+            "show it (--token or HF_TOKEN)"
+        ) from error
+    except httpx2.InvalidURL as error:
+        raise HubError(f"{repo}: {endpoint} is no address: {error}; expected e.g. https://huggingface.co") from error
     except ValueError as error:
         if "YAML" in str(error) or "metadata" in str(error):
             raise HubError(f"{repo}: the Hub refuses the card: {' '.join(str(error).split())}") from error

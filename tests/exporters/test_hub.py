@@ -8,7 +8,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from instructgen.errors import ExportError, HubError
+from instructgen.cli.inputs import open_input
+from instructgen.errors import DataError, ExportError, HubError
 from instructgen.exporters import hub
 from instructgen.exporters.card import split_card
 from instructgen.exporters.folder import Options, export
@@ -408,6 +409,21 @@ def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
         hub.push(folder, NAME, hub.Access(endpoint=site.url, token="t", pause=lambda _: None))
 
 
+@pytest.mark.parametrize(
+    ("access", "problem"),
+    [
+        ({"token": "hf_ü"}, "holds a letter that is not ASCII"),
+        ({"endpoint": "http://a\nb"}, "is no address: Invalid non-printable"),
+        ({"endpoint": "localhost"}, "no answer from localhost: Request URL is missing"),
+    ],
+)
+def test_tokens_and_addresses_that_cannot_be_sent(site, folder, access, problem):
+    """One message each, no traceback."""
+    given = hub.Access(**{"token": "hf_any", "endpoint": site.url, "pause": site.waits.append, **access})
+    with pytest.raises(HubError, match=problem):
+        hub.plan(folder, NAME, given)
+
+
 def test_a_dataset_that_was_never_ours(site, tmp_path):
     """What `datasets` itself pushed is pulled, recognised and exported."""
     script = """
@@ -467,6 +483,8 @@ def test_a_pull_that_was_cut_looks_unfinished_and_goes_on(site, folder, tmp_path
         with pytest.raises(HubError, match="no answer from"):
             hub.pull(NAME, tmp_path / "in", site.access)
     assert [p.name for p in (tmp_path / "in").iterdir()] == [".pulling"]
+    with pytest.raises(DataError, match="a pull that did not finish; run the same `instructgen pull` again"):
+        open_input(str(tmp_path / "in"))
 
     hub.pull(NAME, tmp_path / "in", site.access)
 
