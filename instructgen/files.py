@@ -63,7 +63,9 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
             return candidate
     # Compared by stem: `.yaml` in common is no likeness.
     stem, known = inner.removesuffix(".yaml"), [path.stem for path in bundled(kind)]
-    raise InstructgenError(f"{given}: no such file, and no bundled {kind} of that name{suggestion(stem, known)}")
+    raise InstructgenError(
+        f"{given}: no such file, and none of the bundled {kind} has that name{suggestion(stem, known)}"
+    )
 
 
 def bundled(kind: str) -> list[Path]:

@@ -298,7 +298,7 @@ def test_killed_with_64_in_flight_the_cap_holds(tmp_path):
     run = Run(tmp_path / "killed")
     paid, (seen, killed) = bought(run), run.store().unsettled()
 
-    assert "The budget is used up" in said
+    assert "The budget does not cover another slot" in said
     assert "in sittings that were killed" in said
     assert cap.cost(paid) <= Decimal(str(CAP))
     lost = bill.answers - paid.requests

@@ -82,10 +82,14 @@ def generate(
             if outcome.ending != "pilot" or not _goes_on(outcome, chosen, machine=machine):
                 break
             slots = None
+        if slots is not None and outcome.ending == "target":
+            say(f"There is nothing to forecast: the pilot of {pilot} slots reached the target.")
         tell(outcome, machine=machine)
     if outcome.ending == "interrupted":
         say(f"Interrupted. Everything bought is stored; go on with: {go_on()}")
         raise typer.Exit(INTERRUPTED)
+    if outcome.ending == "budget" and not outcome.progress.slots:
+        raise typer.Exit(1)  # nothing was begun: whoever goes on to an export would find it empty
 
 
 def go_on_command(into: Path, kept: Sequence[str]) -> str:
@@ -266,7 +270,7 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
         "target": f"Target reached: {known.in_dataset} samples",
         "exhausted": "Almost nothing is accepted any more (see the reasons). If it is for novelty, more seeds, another "
         "teacher or a higher temperature bring new ideas",
-        "budget": "The budget is used up. Raise it and run again to go on",
+        "budget": "The budget does not cover another slot. Raise it and run again to go on",
         "interrupted": "Stopped",
         "pilot": "The pilot is done; its answers are part of the run. Go on without --estimate",
     }

@@ -36,13 +36,16 @@ def init(
                    f"instructgen generate {folder / 'recipe.yaml'} --into {folder / 'run'}")  # fmt: skip
 
 
-def list_(kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS))]) -> None:
-    """List what there is of a kind, with options and their meaning."""
+def list_(kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS))] = "") -> None:
+    """List what there is of a kind, with options and their meaning; without a kind, the kinds."""
     with shown_errors():
-        from instructgen.errors import InstructgenError, suggestion
+        from instructgen.errors import suggestion
 
+        if not kind:
+            typer.echo("\n".join(KINDS))
+            return
         if kind not in KINDS:
-            raise InstructgenError(f"{kind!r} is no kind{suggestion(kind, KINDS)}")
+            raise typer.BadParameter(f"{kind!r} is no kind{suggestion(kind, KINDS)}", param_hint="KIND")
         for line in _files(kind) if kind in ("prompts", "recipes", "seeds", "templates") else _classes(kind):
             typer.echo(line)
 

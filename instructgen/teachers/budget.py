@@ -62,7 +62,7 @@ class Budget:
             raise RecipeError(
                 f"budget.usd is {usd}, and the price of model {model!r} is not known. Give it in dollars per million "
                 "tokens, teacher: {price: {input: 0.4, output: 1.6}} (0 for a server of your own), or cap tokens or "
-                "requests instead"
+                "requests instead. These are keys of a recipe; `instructgen init DIR` makes one to edit"
             )
         self.usd = None if usd is None else Decimal(str(usd))
         self.tokens, self.requests = tokens, requests

@@ -165,7 +165,7 @@ class Route:
         self._shape = Adaptation(model, limit_name, learnt.of(endpoint.shown, model))
         self._longest = UNSTATED_OUTPUT
         self._overrun = False
-        self._betrayals = 0
+        self._betrayals = self._cut = 0
 
     async def ask(self, request: Request, key: str) -> Outcome:
         """Send a request once, when there is place and the pace allows it. Raises: TeacherRefusedError."""
@@ -252,14 +252,18 @@ class Route:
 
     def _broken(self, broken: Broken, sent_at: float, now: float) -> Trouble:
         """Count a try without an HTTP answer."""
+        words = self.endpoint.hide(str(broken))
         self._ledger.failed += 1
         self._ledger.possibly_billed += broken.sent
         if broken.timed_out:
             self._ledger.timed_out += 1
             self.places.overloaded(sent_at, now)
             count = self._ledger.timed_out
-            log.log(_loudness(count), "%s: %s; it may have been billed (%d so far)", self.name, broken, count)
-        return Trouble(self.endpoint.hide(str(broken)), TeacherTransportError, timed_out=broken.timed_out)
+            log.log(_loudness(count), "%s: %s; it may have been billed (%d so far)", self.name, words, count)
+        else:
+            self._cut += 1
+            log.log(_loudness(self._cut), "%s: %s; it is tried again (%d so far)", self.name, words, self._cut)
+        return Trouble(words, TeacherTransportError, timed_out=broken.timed_out)
 
     def _judge(self, request: Request, key: str, body: bytes, reply: Reply, sent_at: float) -> Outcome:
         """Tell an outcome of the request from trouble."""

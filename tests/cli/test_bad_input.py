@@ -477,3 +477,15 @@ def test_split_of_a_single_file_is_said_to_choose_nothing(tmp_path):
         said.append("split test chooses nothing in it" in done.output)
 
     assert said == [True, False]
+
+
+def test_list_names_the_kinds():
+    """Without a kind, and for a wrong one: which is a mistake of usage."""
+    code, said = run("list")
+    assert (code, said.split()) == (
+        0,
+        ["filters", "formats", "generators", "prompts", "recipes", "seeds", "teachers", "templates"],
+    )
+    code, said = run("list", "filter")
+    assert code == 2
+    assert "did you mean 'filters'" in " ".join(said.split())

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import shlex
 import signal
 import subprocess
@@ -147,14 +148,15 @@ def at_a_terminal(words, answer):
     shown, answered = b"", False
     while True:
         try:
-            said = os.read(terminal, 4096)
+            waits = not select.select([terminal], [], [], 10)[0]  # Ctrl-C just before the read is not seen by Python
+            if b"[y/N]" in shown and (waits or not answered):
+                answered = os.write(terminal, answer) > 0
+            said = b"" if waits else os.read(terminal, 4096)
         except OSError:  # the other end is closed
             break
-        if not said:
+        if not said and not waits:
             break
         shown += said
-        if b"[y/N]" in shown and not answered:
-            answered = os.write(terminal, answer) > 0
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 
@@ -187,3 +189,20 @@ def test_without_a_terminal_the_pilot_ends_with_its_forecast(recipe):
     assert "Go on to the target?" not in said
     assert "Go on without --estimate" in said
     assert "Target reached" in generate(recipe)[1]
+
+
+def test_a_pilot_that_reaches_the_target_says_so(recipe):
+    """Twenty slots can be more than was asked for: there is nothing left to forecast, and no question."""
+    _, said = generate(recipe, "--estimate", "--target", 3)
+
+    assert "There is nothing to forecast: the pilot of 20 slots reached the target" in said
+    assert "Target reached: 3 samples" in said
+
+
+def test_a_budget_for_no_slot_at_all_is_an_error(recipe):
+    """Nothing was begun; a script that goes on to an export is stopped. A budget that ends later is an ending."""
+    recipe.write_text(recipe.read_text().replace("target:", "budget: {tokens: 1}\ntarget:"))
+    _, said = generate(recipe, code=1)
+
+    assert "The budget does not cover another slot" in said
+    assert "budget.tokens 1: 0 spent, and the next slot may take" in said

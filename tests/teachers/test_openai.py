@@ -277,9 +277,9 @@ def test_credentials_in_the_address_are_not_shown(monkeypatch):
 
 
 async def told(request):
-    """Answer with the headers that came, in their order."""
-    pairs = [f"{name}: {value}" for name, value in request.headers.items()]
-    return web.json_response({"choices": [{"message": {"content": "\n".join(pairs)}, "finish_reason": "stop"}]})
+    """Answer with the headers that came, in their order, written backwards: an answer that holds a key is refused."""
+    pairs = "\n".join(f"{name}: {value}" for name, value in request.headers.items())
+    return web.json_response({"choices": [{"message": {"content": pairs[::-1]}, "finish_reason": "stop"}]})
 
 
 def sent_headers(name, **options):
@@ -288,7 +288,7 @@ def sent_headers(name, **options):
         url = server.url.replace("/v1", "/told")
         options = {key: value(url) if callable(value) else value for key, value in options.items()}
         ((answer,), _) = ask(options.pop("base_url", url), asked(), **options)
-    lines = (line.split(": ", 1) for line in answer.content.splitlines())
+    lines = (line.split(": ", 1) for line in answer.content[::-1].splitlines())
     return [value for key, value in lines if key.lower() == name]
 
 
@@ -383,6 +383,16 @@ def test_a_time_out_is_retried_counted_and_said(caplog):
     assert (ledger.timed_out, ledger.possibly_billed, ledger.retried, ledger.answered) == (1, 1, 1, 1)
     assert billed == 2
     assert "no answer within 0.3 s; it may have been billed" in caplog.text
+
+
+def test_a_broken_connection_is_said_once(caplog):
+    """Nobody waits through the tries without a word; the 10th is the next that is said."""
+    with serve(faults=Faults(reset_early=1.0, spared_after=3)) as server:
+        (answer,), ledger = ask(server.url, asked())
+
+    assert answer.content
+    assert ledger.failed == 3
+    assert [record.getMessage().count("it is tried again (1 so far)") for record in caplog.records] == [1]
 
 
 @pytest.mark.parametrize("asks_to_wait", [0.3, "date"])
