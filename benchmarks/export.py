@@ -8,9 +8,11 @@
                         repeats numbered, `train_test_split`, both files for both splits, sha256 of each file
     instructgen         as `instructgen export` does it: every row validated, ids and provenance, repeats numbered,
                         splits by id, checks for trainers, statistics and card, both files for both splits, hashed and
-                        flushed to disk; plain rows by column (`formats.single`)
-    ..., by samples     the same where each row has a label beside, and so becomes a `Sample`: what rows with anything
-                        more than a question and its answer take; several processes
+                        flushed to disk
+
+Four kinds of rows, each a file of as many lines: `plain` (instruction, input, output: by column, `formats.single`),
+`labelled` (the same and a category), `samples` (what a run holds: turns, a label, provenance with parents, prompts and
+requests) and `chats` (six messages a row). The last three are read row by row in several processes (`formats.chats`).
 
 Each is a process of its own, in turn; imports and start are counted. Seconds are the median of the rounds. CPU seconds
 are those of all processes, peak memory is the first one's: at a tenth of the rows it shows whether it grows. Asked for:
@@ -25,16 +27,21 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from benchmarks.timing import in_child, table
+from instructgen.records import Provenance, Sample
 
 OURS = """
 from pathlib import Path
 from instructgen.cli.inputs import open_input
 from instructgen.exporters.folder import Options, export
-from instructgen.formats.alpaca import Alpaca
-done = export(open_input({source!r}).light, [Alpaca()], Path({into!r}), Options(splits=dict(test=0.05)))
+from instructgen.registry import lookup
+shape = lookup("formats", {shape!r})()
+done = export(open_input({source!r}).light, [shape], Path({into!r}), Options(splits=dict(test=0.05)))
 print(done.samples)
 """
 THEIRS = """
@@ -70,34 +77,50 @@ for split, part in data.items():
             hashlib.file_digest(file, "sha256").hexdigest()
 print(sum(map(len, data.values())))
 """
-CONTENDERS = {
-    "datasets": THEIRS,
-    "datasets, as ours": AS_OURS,
-    "instructgen": OURS,
-    "instructgen, by samples": OURS.replace("{source!r}", "{source!r} + '.labelled'"),
-}
+KINDS = {"plain": "alpaca", "labelled": "alpaca", "samples": "alpaca", "chats": "messages"}
+"""Kind of rows -> the shape that we write them in."""
+EXPORTERS = {"datasets": THEIRS, "datasets, as ours": AS_OURS, "instructgen": OURS}
+CONTENDERS = [(kind, who) for kind in KINDS for who in EXPORTERS if who != "datasets, as ours" or kind == "plain"]
 
 
-def write_rows(path: Path, rows: int) -> None:
-    """Write Alpaca rows of some 300 bytes, and in `<path>.labelled` the same with a category."""
+def write_rows(folder: Path, rows: int) -> None:
+    """Write `<kind>.jsonl` of each kind: Alpaca rows of some 300 bytes, samples of 1,100, chats of 700."""
     rng = random.Random(1)
     words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(2_000)]
-    with path.open("w", encoding="utf-8") as file, Path(f"{path}.labelled").open("w", encoding="utf-8") as labelled:
+
+    def text(count: int) -> str:
+        return " ".join(rng.choices(words, k=count))
+
+    with ExitStack() as stack:
+        opened = {kind: stack.enter_context((folder / f"{kind}.jsonl").open("w", encoding="utf-8")) for kind in KINDS}
         for n in range(rows):
-            row = {
-                "instruction": f"{n} {' '.join(rng.choices(words, k=10))}",
-                "input": " ".join(rng.choices(words, k=8)) if n % 3 == 0 else "",
-                "output": " ".join(rng.choices(words, k=30)),
-            }
-            file.write(json.dumps(row) + "\n")
-            labelled.write(json.dumps(row | {"category": words[n % 7]}) + "\n")
+            row = {"instruction": f"{n} {text(10)}", "input": text(8) if n % 3 == 0 else "", "output": text(30)}
+            chat = [{"role": ("user", "assistant")[turn % 2], "content": text(16)} for turn in range(6)]
+            made = {"plain": row, "labelled": row | {"category": words[n % 7]}, "chats": {"messages": chat}}
+            made["samples"] = _sample(row, rng, n)
+            for kind, file in opened.items():
+                file.write(json.dumps(made[kind]) + "\n")
 
 
-def measure(code: str, source: Path, scratch: Path) -> tuple[float, float, float]:
+def _sample(row: Mapping[str, str], rng: random.Random, number: int) -> dict[str, Any]:
+    """Return a sample as a run of Self-Instruct holds it."""
+    known = Provenance(
+        source="generated", recipe="8c" * 32, generator="self_instruct", teacher="a-model", draft=number % 8 + 1,
+        prompts={"self_instruct.invent": "fa" * 32, "self_instruct.answer": "1b" * 32},
+        parents=tuple(f"general-{rng.randint(1, 247):03}" for _ in range(8)),
+        requests=tuple(f"{rng.getrandbits(256):064x}" for _ in range(3)),
+    )  # fmt: skip
+    labels = {"is_classification": number % 4 == 0}
+    given = {"instruction": row["instruction"], "input": row["input"], "output": row["output"]}
+    return Sample.single(**given, labels=labels, provenance=known).as_json()
+
+
+def measure(kind: str, who: str, folder: Path, scratch: Path) -> tuple[float, float, float]:
     """Return wall seconds, CPU seconds and peak MiB of one run."""
+    source = folder / f"{kind}.jsonl"
     with tempfile.TemporaryDirectory(dir=scratch) as into:
         begun = time.perf_counter()
-        cpu, peak, _ = in_child(code.format(source=str(source), into=into))
+        cpu, peak, _ = in_child(EXPORTERS[who].format(source=str(source), into=into, shape=KINDS[kind]))
         return time.perf_counter() - begun, cpu, peak
 
 
@@ -110,24 +133,27 @@ def main() -> None:
     rows = options.rows
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        large, small = scratch / "rows.jsonl", scratch / "tenth.jsonl"
-        write_rows(large, rows)
-        write_rows(small, rows // 10)
-        low = {who: measure(code, small, scratch)[2] for who, code in CONTENDERS.items()}
-        found: dict[str, list[tuple[float, float, float]]] = {who: [] for who in CONTENDERS}
+        large, small = scratch / "all", scratch / "tenth"
+        for folder, count in ((large, rows), (small, rows // 10)):
+            folder.mkdir()
+            write_rows(folder, count)
+        low = {one: measure(*one, small, scratch)[2] for one in CONTENDERS}
+        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {one: [] for one in CONTENDERS}
         for _ in range(options.rounds):
-            for who, code in CONTENDERS.items():
-                found[who].append(measure(code, large, scratch))
+            for one in CONTENDERS:
+                found[one].append(measure(*one, large, scratch))
         lines, speeds = [], {}
-        for who, times in found.items():
+        for one, times in found.items():
             wall, cpu, peak = (statistics.median(figures) for figures in zip(*times, strict=True))
-            speeds[who] = rows / wall, rows / cpu
-            lines.append([who, f"{rows / wall:,.0f}", f"{rows / cpu:,.0f}", f"{low[who]:,.0f}", f"{peak:,.0f}"])
-        table(["exporter", "rows/s (wall)", "rows/s (CPU)", f"peak MiB, {rows // 10:,} rows", f"{rows:,} rows"], lines)
-        for peer in ("datasets", "datasets, as ours"):
-            for who in ("instructgen", "instructgen, by samples"):
-                wall, cpu = (ours / theirs for ours, theirs in zip(speeds[who], speeds[peer], strict=True))
-                print(f"{who} / {peer}: {wall:.2f} by wall clock, {cpu:.2f} by CPU")
+            speeds[one] = rows / wall, rows / cpu
+            lines.append([*one, f"{rows / wall:,.0f}", f"{rows / cpu:,.0f}", f"{low[one]:,.0f}", f"{peak:,.0f}"])
+        peaks = f"peak MiB, {rows // 10:,} rows", f"{rows:,} rows"
+        table(["rows", "exporter", "rows/s (wall)", "rows/s (CPU)", *peaks], lines)
+        for kind, peer in CONTENDERS:
+            if peer != "instructgen":
+                pair = zip(speeds[kind, "instructgen"], speeds[kind, peer], strict=True)
+                wall, cpu = (ours / theirs for ours, theirs in pair)
+                print(f"{kind}: instructgen / {peer}: {wall:.2f} by wall clock, {cpu:.2f} by CPU")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ lives in `__main__` (`sendable`), so they do without it.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -47,7 +48,9 @@ class _Context(SpawnContext):
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
+    """Leave Ctrl-C to the parent, do not outlive it, and look for cycles seldom: rows are many small values without."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
