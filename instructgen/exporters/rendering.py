@@ -28,6 +28,7 @@ from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chats import Chat, Chats
 from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, texts, word_counts
 from instructgen.formats.holds import carried, columns_of, refusal
+from instructgen.formats.light import chats_of
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
@@ -153,7 +154,9 @@ class Renderer:
     def render(self, batch: Sequence[Sample] | Singles | Chats) -> Rendered:
         """Render a batch. Raises: ExportError when `strict` and a shape cannot hold a sample."""
         if isinstance(batch, Singles):
-            return self._of_singles(batch) if self.takes_singles else self._of_samples(batch.samples())
+            if self.takes_singles:
+                return self._of_singles(batch)
+            batch = chats_of(batch)
         if isinstance(batch, Chats):
             return self._of_samples(batch.samples) if self.options.commercial else self._of_chats(batch)
         return self._of_samples(batch)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from instructgen.formats.columns import are_empty, bytes_of, column, join, texts, where, word_counts
-from instructgen.formats.holds import GIVEN_ID, is_repeat
+from instructgen.formats.holds import GIVEN_ID, is_repeat_of
 from instructgen.formats.single import Singles
 from instructgen.records import ID_LENGTH, Provenance, Sample
 
@@ -80,7 +80,7 @@ def chat_of(form: Mapping[str, Any], source: str = "", number: int = 0) -> Chat 
             orjson.dumps((name, extra, known))
     except TypeError:
         return None
-    if name and name != own and not (name.startswith(own) and is_repeat(name)):
+    if name and name != own and not is_repeat_of(name, own):
         notes = known.get("notes", _NOTHING)
         noted = {**notes, GIVEN_ID: notes.get(GIVEN_ID, name)}
         known = {**known, "source_id": known.get("source_id") or name, "notes": noted}

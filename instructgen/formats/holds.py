@@ -193,13 +193,12 @@ def noted(sample: Sample, known: JsonValue) -> Sample:
 
 def numbered(sample: Sample, row_id: str) -> Sample:
     """Return the sample with the id of its row if that is its own, numbered as a repeat."""
-    fits = row_id.startswith(sample.id) and is_repeat(row_id)
-    return sample.model_copy(update={"id": row_id}) if fits else sample
+    return sample.model_copy(update={"id": row_id}) if is_repeat_of(row_id, sample.id) else sample
 
 
-def is_repeat(row_id: str) -> bool:
-    """Tell whether an id that begins as one of ours goes on with the number of a repeat."""
-    return row_id[ID_LENGTH : ID_LENGTH + 1] == "-" and row_id[ID_LENGTH + 1 :].isdecimal()
+def is_repeat_of(row_id: str, own: str) -> bool:
+    """Tell whether an id is another one of ours with the number of a repeat."""
+    return row_id.startswith(f"{own}-") and row_id[ID_LENGTH + 1 :].isdecimal()
 
 
 class _TurnBeside(Record):
@@ -271,8 +270,15 @@ def _turn(turn: Turn, beside: _TurnBeside | None) -> Turn:
     update |= {name: value for name in ("name", "tool_calls") if (value := getattr(beside, name))}
     if beside.tool_call_id is not None:
         update["tool_call_id"] = beside.tool_call_id
-    if 0 < beside.input <= len(turn.content) - 2:
-        joint = len(turn.content) - beside.input
-        if turn.content[joint - 2 : joint] == "\n\n":
-            update |= {"content": turn.content[: joint - 2], "input": turn.content[joint:]}
+    content, given = parted(turn.content, beside.input)
+    if given:
+        update |= {"content": content, "input": given}
     return turn.model_copy(update=update)
+
+
+def parted(text: str, length: int) -> tuple[str, str]:
+    """Return what a model reads of a turn as content and input, which has this length; "" if it is no input's."""
+    joint = len(text) - length
+    if length > 0 and joint >= 2 and text[joint - 2 : joint] == "\n\n":
+        return text[: joint - 2], text[joint:]
+    return text, ""

@@ -15,10 +15,11 @@ from typing import Any
 from instructgen.formats import Format, Unreadable
 from instructgen.formats.chats import Chat, Chats, chat_of
 from instructgen.formats.detect import read, read_row
-from instructgen.formats.holds import MORE
+from instructgen.formats.holds import carried_in, is_repeat_of, parted
+from instructgen.formats.reading import without_ours
 from instructgen.formats.sample import SampleRows
 from instructgen.formats.single import CHARACTERS, Singles, gathered, plain_of, reads_singles
-from instructgen.records import Rejection, Sample
+from instructgen.records import ID_LENGTH, Rejection, Sample
 
 ROWS = 10_000
 """Rows that are gathered before they become columns; as many characters as one row may have end them too."""
@@ -93,14 +94,56 @@ def reads_chats(shape: Format) -> bool:
 
 def _chats(row: Mapping[str, Any], shape: Format, source: str, number: int) -> list[Chat] | None:
     """Return the samples of a row as chats; `None` when one is more, or the row cannot be read."""
-    if isinstance(row.get("provenance"), str) or MORE in row:  # a row of our own export: all of it is put back
+    known = carried_in(row)
+    if known and (len(known) > 1 or "provenance" in shape.holds):
         return None
     try:
-        forms = shape.read_json(row)
+        forms = shape.read_json(without_ours(row) if known else row)
     except Unreadable:
         return None
+    if known:
+        forms = [_restored(form, known[0]) for form in forms]
     found = [chat for form in forms if (chat := chat_of(form, source, number)) is not None]
-    return found if len(found) == len(forms) else None
+    if len(found) < len(forms):
+        return None
+    row_id = row.get("id")
+    if known and isinstance(row_id, str) and len(row_id) > ID_LENGTH:
+        found = [chat._replace(id=row_id) if is_repeat_of(row_id, chat.id) else chat for chat in found]
+    return found
+
+
+def _restored(form: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form with what our export had put beside its row, as `holds.restored` does; {} when that is more."""
+    labels, extra, beside = (known.get(name, {}) for name in ("labels", "extra", "turns"))
+    turns = form["turns"]
+    if not all(isinstance(part, dict) for part in (labels, extra, beside)) or not set(beside) <= {
+        *map(str, range(len(turns)))
+    }:
+        return {}
+    turns = list(turns)
+    for place, more in beside.items():
+        if not isinstance(more, dict) or more.keys() != {"input"} or type(more["input"]) is not int:
+            return {}
+        turn = turns[int(place)]
+        content, given = parted(turn.get("content", ""), more["input"])
+        turns[int(place)] = {**turn, "content": content, "input": given} if given else turn
+    rest = {name: value for name, value in known.items() if name not in ("labels", "extra", "turns")}
+    return {
+        **form, "turns": turns, "labels": {**labels, **form.get("labels", {})},
+        "extra": {**form.get("extra", {}), **extra}, "provenance": rest,
+    }  # fmt: skip
+
+
+def chats_of(singles: Singles) -> Chats:
+    """Return the same as chats, for shapes that cannot take them by column."""
+    columns = (singles.instruction, singles.input, singles.output, singles.numbers)
+    found = []
+    for instruction, given, output, number in zip(*(values.to_pylist() for values in columns), strict=True):
+        asked = {"role": "user", "content": instruction} | ({"input": given} if given else {})
+        chat = chat_of({"turns": [asked, {"role": "assistant", "content": output}]}, singles.source, number)
+        assert chat is not None  # texts are UTF-8
+        found.append(chat)
+    return Chats(found)
 
 
 def samples_of(one: Singles | Chats | Sample) -> list[Sample]:

@@ -1,6 +1,8 @@
 """Conversations of texts are exported without making samples, whatever stands beside them: the same folder, sooner."""
 
 import copy
+import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from instructgen import registry
 from instructgen.exporters.folder import Options, export
 from instructgen.exporters.rendering import Renderer
-from instructgen.formats import light
+from instructgen.formats import Unwritable, light
 from instructgen.formats.chats import Chats
 from instructgen.formats.detect import read
+from instructgen.formats.holds import carried, columns_of
 from instructgen.formats.light import read_light, samples_of
 from instructgen.formats.messages import Messages
 from instructgen.formats.sample import SampleRows
@@ -125,6 +128,23 @@ def many():
         }
         labels = {"category": f"c{n % 60}", "n": n % 2} if n % 4 else {}
         yield {"turns": turns, "labels": labels, "extra": {"messages": n} if n % 11 == 0 else {}, "provenance": known}
+
+
+@given(rows=st.lists(forms(), min_size=1, max_size=6), name=st.sampled_from(["alpaca", "messages", "sharegpt"]),
+       provenance=st.sampled_from(["json", "columns"]), odd=st.sampled_from(ODD))  # fmt: skip
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+def test_rows_of_our_exports_are_restored(rows, name, provenance, odd):
+    """What an export has put beside its rows is put back: inputs, labels, provenance, numbers of repeats."""
+    shape = SHAPES[name]
+    given = parted(list(read(enumerate(rows, 1), SampleRows(), "rows")))[0]
+    rows = []
+    for sample in given:
+        with suppress(Unwritable, TypeError, UnicodeError):  # what no export writes
+            known = {**carried(sample, shape), **odd}
+            beside = {"provenance": json.dumps(known, default=repr)} if provenance == "json" else columns_of([known])
+            rows += [{**shape.write(sample), **beside, "id": sample.id + end} for end in ("", "-2", "-x")]
+    full = parted(list(read(enumerate(rows, 1), shape, "rows")))
+    assert parted(list(read_light(enumerate(copy.deepcopy(rows), 1), shape, "rows"))) == full
 
 
 @pytest.mark.parametrize("options", [
