@@ -19,7 +19,8 @@ from instructgen.blocks import Batch, Block, Blocks, in_order
 from instructgen.errors import ExportError
 from instructgen.exporters.processes import pool as processes
 from instructgen.exporters.processes import sendable
-from instructgen.exporters.rendering import Rendered, Renderer
+from instructgen.exporters.rendered import Rendered
+from instructgen.exporters.rendering import Renderer
 from instructgen.formats.chats import Chats
 from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample

@@ -9,19 +9,17 @@ workers there were.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from instructgen.errors import ExportError
 from instructgen.exporters import schema
 from instructgen.exporters.checks import Checks
 from instructgen.exporters.numbering import all_bits_of, bits_of
-from instructgen.exporters.openai_rules import OpenAIRules
 from instructgen.exporters.options import Options, first_of, splits_of
-from instructgen.exporters.tally import DISTINCT, OTHERS, Tally
+from instructgen.exporters.rendered import Counts, Part, Rendered, shown
+from instructgen.exporters.tally import Tally
 from instructgen.exporters.tokenizer import template_marks
 from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
 from instructgen.formats import Format, Row, Unwritable
@@ -29,8 +27,6 @@ from instructgen.formats.chats import Chat, Chats
 from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, texts, word_counts
 from instructgen.formats.holds import carried, columns_of, refusal
 from instructgen.formats.light import chats_of
-from instructgen.formats.openai import OpenAI
-from instructgen.formats.preference import OpenAIPreference
 from instructgen.formats.reading import encoded
 from instructgen.formats.single import Singles, writes_chats, writes_singles
 from instructgen.formats.unshown import BORDER, unshown, unshown_of_chats
@@ -39,92 +35,6 @@ from instructgen.records import ID_LENGTH, Sample, canonical
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from typing_extensions import Buffer
-
-
-@dataclass
-class Counts:
-    """What is counted of samples; of a batch, then of all."""
-
-    tally: Tally
-    checks: Checks
-    rules: dict[str, OpenAIRules] = field(default_factory=dict)
-    """File -> what its lines break of OpenAI's rules."""
-    left_out: dict[str, Counter[str]] = field(default_factory=dict)
-    """Config -> reason -> samples that it cannot hold."""
-    first_left_out: dict[str, str] = field(default_factory=dict)
-    """Config -> the first of them, for people."""
-    examples: dict[str, str] = field(default_factory=dict)
-    """Config -> its first row as the card shows it."""
-    languages: set[str] = field(default_factory=set)
-    unshown: dict[str, Counter[str]] = field(default_factory=dict)
-    """Config -> what its own columns do not show (`formats.unshown`) -> samples."""
-    withheld: Counter[str] = field(default_factory=Counter)
-    """Licence -> samples that `commercial` keeps out of every config."""
-    seen: int = 0
-    """Samples of the input, without those."""
-    samples: int = 0
-    """Those of them that at least one config holds."""
-
-    def add(self, later: Counts) -> None:
-        """Add the counts of the batch behind."""
-        self.tally.include(later.tally)
-        self.checks.include(later.checks, self.seen)
-        for file, rules in later.rules.items():
-            self.rules.setdefault(file, OpenAIRules(file)).include(rules)
-        for config, reasons in later.left_out.items():
-            self.left_out.setdefault(config, Counter()).update(reasons)
-        self.first_left_out = later.first_left_out | self.first_left_out
-        self.examples |= {config: row for config, row in later.examples.items() if config not in self.examples}
-        for config, names in later.unshown.items():
-            for name, times in names.items():
-                self.hide(config, name, times)
-        self.withheld.update(later.withheld)
-        self.languages |= later.languages
-        self.seen += later.seen
-        self.samples += later.samples
-
-    def hide(self, config: str, name: str, times: int = 1) -> None:
-        """Count samples with something that the columns of a config do not show."""
-        counter = self.unshown.setdefault(config, Counter())
-        counter[name if name in counter or len(counter) < DISTINCT else OTHERS] += times
-
-    def look(self, shape: Format, split: str, row: Row) -> None:
-        """Take a row that is written."""
-        if isinstance(shape, OpenAI | OpenAIPreference):
-            file = f"jsonl/{shape.name}-{split}.jsonl"
-            self.rules.setdefault(file, OpenAIRules(file)).look(row)
-        if shape.name not in self.examples:
-            self.examples[shape.name] = _shown(row)
-
-
-@dataclass
-class Part:
-    """The rows of a batch in one split of one config."""
-
-    places: np.ndarray
-    """Of their samples in the batch."""
-    lines: Buffer
-    """Of JSON, each with its newline."""
-    columns: dict[str, pa.Array]
-    """All but the id."""
-    sizes: np.ndarray
-    """Bytes of each row as JSON, without its id."""
-
-
-@dataclass
-class Rendered:
-    """What a batch adds."""
-
-    ids: pa.Array
-    """As the samples have them, repeats not numbered."""
-    bits: np.ndarray
-    """64 bits of each id (`numbering.bits_of`)."""
-    counts: Counts
-    parts: dict[tuple[str, str], Part] = field(default_factory=dict)
-    """(config, split) -> rows, for shapes whose samples stand alone."""
-    groups: dict[str, list[tuple[int, Sample, str]]] = field(default_factory=dict)
-    """Config -> (place, sample, split), for shapes that join samples."""
 
 
 class Renderer:
@@ -311,7 +221,7 @@ class Renderer:
             columns = dict(shape.write_chats(part))
             if places[0] < first:
                 first = int(places[0])
-                made.counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
+                made.counts.examples[shape.name] = shown({name: columns[name][0].as_py() for name in shape.columns})
             made.parts[shape.name, split] = self._chat_part(shape, part, columns, places)
         return held
 
@@ -361,7 +271,7 @@ class Renderer:
         if "input" not in shape.holds and (apart := int(np.count_nonzero(lengths(part.input)))):
             counts.hide(shape.name, BORDER, apart)
         if places[0] == 0:
-            counts.examples[shape.name] = _shown({name: columns[name][0].as_py() for name in shape.columns})
+            counts.examples[shape.name] = shown({name: columns[name][0].as_py() for name in shape.columns})
         lines, ends = bytes_of(json_objects(columns, end="}\n"))
         sizes = np.diff(ends).astype(np.int64)
         if self.options.provenance == "json":
@@ -404,9 +314,3 @@ def joins(shape: Format) -> bool:
 def size_of(beside: Row) -> int:
     """Return the length of the texts among what stands beside a row."""
     return sum(len(value) for value in beside.values() if isinstance(value, str))
-
-
-def _shown(row: Row) -> str:
-    """Return a row as the card shows it: at most 1,200 characters, no comment mark that could end our block."""
-    text = json.dumps(row, ensure_ascii=False, indent=2).replace("<!--", "<\\u0021--")
-    return text if len(text) <= 1200 else f"{text[:1200]} ..."

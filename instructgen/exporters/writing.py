@@ -11,7 +11,8 @@ from instructgen.errors import ExportError
 from instructgen.exporters import card, schema
 from instructgen.exporters.checks import Finding
 from instructgen.exporters.numbering import Numbering
-from instructgen.exporters.rendering import Rendered, Renderer, size_of
+from instructgen.exporters.rendered import Rendered
+from instructgen.exporters.rendering import Renderer, size_of
 from instructgen.exporters.shards import DataFile, ParquetShards
 from instructgen.formats import Format
 from instructgen.formats.columns import column, lengths, texts
