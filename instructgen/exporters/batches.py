@@ -1,7 +1,7 @@
 """A stream of samples, or a file's blocks -> rendered batches, in the order of the input.
 
 Blocks of lines are rendered beside each other: plain rows in threads, since Arrow, numpy and compression leave Python's
-lock alone; rows that become samples in processes, when there are enough of them to make up for the start. How many
+lock alone; other rows in processes, when there are enough of them to make up for the start. How many
 workers there are changes no byte of the result.
 """
 
