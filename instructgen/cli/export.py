@@ -210,6 +210,8 @@ def _tell(done: Exported, provenance: str) -> None:
         more = [f"{name} ({count:,} sample{'s' * (count > 1)})" for name, count in names.items()]
         rest = f" and {len(more) - NAMED:,} more (see the manifest)" if len(more) > NAMED else ""
         say(f"{config}: its own columns do not show {', '.join(more[:NAMED])}{rest}; {kept}")
+    if done.gone:
+        say(f"{done.into}: the earlier export there is replaced; no longer in it: {', '.join(done.gone)}")
     for name in done.empty_splits:
         say(f"{name}: no row fell into this split; it is left out of files and card")
     for licence, count in done.withheld.items():

@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -160,7 +160,16 @@ def _finish(
         unshown=told.unshown,
         unreadable=told.unreadable,
         withheld=told.withheld,
+        gone=tuple(_gone(previous.get("configs", {}), rows)),
     )
+
+
+def _gone(before: Mapping[str, Mapping[str, int]], now: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    for config, splits in before.items():
+        if config in now:
+            yield from (f"{config}/{split}" for split in splits if split not in now[config])
+        else:
+            yield config
 
 
 def _old_card(into: Path) -> str:

@@ -82,6 +82,8 @@ class Exported(BaseModel):
     """Reason -> rows of the input that could not be read."""
     withheld: dict[str, int] = {}
     """Licence -> samples that `commercial` kept out."""
+    gone: tuple[str, ...] = ()
+    """Configs, and `config/split`, of the earlier export in this folder that are not there any more."""
 
 
 def bytes_in(size: str) -> int:

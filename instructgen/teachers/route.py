@@ -339,6 +339,9 @@ class Route:
             return None
         if status == 429:
             self._ledger.throttled += 1
+            count = self._ledger.throttled
+            said = f"HTTP 429: {complaint.message:.200}".rstrip(".")
+            log.log(_loudness(count), "%s: %s; asked again, more slowly (%d so far)", self.name, said, count)
         else:
             self._ledger.failed += 1
         return self._trouble(complaint, reply, sent_at)

@@ -336,6 +336,15 @@ def test_a_second_export_says_what_changed(rows, tmp_path):
     assert "added 1, removed 0" in done.stdout
 
 
+def test_a_second_export_says_what_is_gone(rows, tmp_path):
+    """A folder holds one export: configs and splits that the new one has not are named; the same again says nothing."""
+    into = ["--into", tmp_path / "out"]
+    run("export", rows, "--format", "alpaca", "--format", "messages", "--splits", "test=0.5", *into)
+    said = run("export", rows, "--format", "alpaca", *into).stderr
+    assert "the earlier export there is replaced; no longer in it: alpaca/test, messages" in said
+    assert "is replaced" not in run("export", rows, "--format", "alpaca", *into).stderr
+
+
 def test_the_whole_chain():
     """CSV -> convert -> clean -> export -> push -> load, and generate -> export -> push: counts agree throughout."""
     command = [sys.executable, str(ROOT / "tests/chain.py"), sys.executable, "-m", "instructgen"]

@@ -396,14 +396,15 @@ def test_a_broken_connection_is_said_once(caplog):
 
 
 @pytest.mark.parametrize("asks_to_wait", [0.3, "date"])
-def test_retry_after_is_kept_by_all(asks_to_wait):
-    """After a 429 with Retry-After nobody asks again before its time."""
+def test_retry_after_is_kept_by_all(asks_to_wait, caplog):
+    """After a 429 with Retry-After nobody asks again before its time; the first is said, then the 10th."""
     faults = Faults(too_many=1.0, retry_after=asks_to_wait, spared_after=1)
     with serve(faults=faults) as server:
         _, ledger = ask(server.url, *(asked(number) for number in range(4)), concurrency=4)
         times = server.bill.times
 
     assert ledger.throttled == 4
+    assert caplog.text.count("asked again, more slowly") == 1
     assert times[4] - times[0] >= (0.3 if asks_to_wait == 0.3 else 0.0)
     assert len(times) == 8
 
