@@ -389,12 +389,23 @@ def test_rows_are_held_against_a_dataset_that_is_there_already(tmp_path):
     assert [row["instruction"] for row in lines(tmp_path / "out/kept.jsonl")] == ["Run home."]
 
 
+def test_another_cleaning_in_the_folder_is_named(tmp_path):
+    """A folder holds one cleaning; the same input again is nothing to tell."""
+    use, into = recipe(tmp_path, {"kind": "emptiness"}), tmp_path / "out"
+    one, two = write(tmp_path / "one.jsonl", ROWS[:1]), write(tmp_path / "two.jsonl", ROWS[:2])
+    cli("clean", one, "--recipe", use, "--into", into)
+    assert "is replaced" not in cli("clean", one, "--recipe", use, "--into", into).stderr
+    assert (
+        f"the cleaning of {one} that is there is replaced" in cli("clean", two, "--recipe", use, "--into", into).stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("known", "filters", "message"),
     [
         ("old.jsonl", [{"kind": "emptiness"}], "no filter of this recipe compares rows"),
         ("nothing.jsonl", [{"kind": "rouge"}], "nothing.jsonl"),
-        ("bad.jsonl", [{"kind": "rouge"}], "row 2"),
+        ("bad.jsonl", [{"kind": "rouge"}], "row 2 cannot be read"),
     ],
 )
 def test_a_known_dataset_that_cannot_be_used(tmp_path, known, filters, message):

@@ -103,6 +103,8 @@ def cleaned(
     given = open_rows(source, shape, said=say)
     if into.resolve() in (given.path.resolve(), *given.path.resolve().parents):
         raise ExportError(f"{into} is or holds the input itself; choose another --into")
+    if (before := _cleaned_before(into)) not in ("", source):
+        say(f"{into}: the cleaning of {before} that is there is replaced")
     lent = tools(unsafe_code=unsafe_code)
     ready = [check.prepare(lent) for check in filters]
     screen = Screen(ready, judge)
@@ -121,6 +123,17 @@ def cleaned(
     )  # fmt: skip
 
 
+def _cleaned_before(into: Path) -> str:
+    """Return the input of a cleaning that is in this folder already; "" = there is none."""
+    from instructgen.files import loads
+
+    try:
+        before = loads((into / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return str(before.get("input", "")) if isinstance(before, dict) else ""
+
+
 def _known(paths: Sequence[str], into: Path) -> Iterator[Sample]:
     """Yield the samples of datasets that are there already. Raises: DataError for a row that is not one."""
     from instructgen.cli.inputs import open_input
@@ -132,7 +145,11 @@ def _known(paths: Sequence[str], into: Path) -> Iterator[Sample]:
             raise ExportError(f"--known {path}: give a file or folder other than --into")
         for made in open_input(path):
             if isinstance(made, Rejection):
-                raise DataError(f"--known {path}: row {made.evidence.get('row', '?')}: {made.reason} {made.evidence}")
+                row, detail = made.evidence.get("row", "?"), made.evidence.get("detail", made.reason)
+                raise DataError(
+                    f"--known {path}: row {row} cannot be read ({detail}), and nothing would be held against it; "
+                    "mend or remove it"
+                )
             yield made
 
 
