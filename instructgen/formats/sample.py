@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from instructgen.formats import Format, Row, Unreadable
 from instructgen.formats.holds import GIVEN_ID, PARTS, demand, numbered
-from instructgen.formats.reading import plain
+from instructgen.formats.reading import plain, without_ours
 from instructgen.records import Sample
 
 
@@ -23,7 +23,7 @@ class SampleRows(Format):
 
     def fits(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row has turns, or is our Parquet form of a sample."""
-        if set(row) <= {"sample", "id", "provenance"} and isinstance(row.get("sample"), str):
+        if isinstance(row.get("sample"), str) and without_ours(row).keys() <= {"sample", "id"}:
             return True
         turns = row.get("turns")
         return isinstance(turns, list) and bool(turns) and all(isinstance(t, dict) and "role" in t for t in turns)
@@ -40,9 +40,12 @@ class SampleRows(Format):
         text = row.get("sample")
         if isinstance(text, str):
             try:
-                return [from_json(text)]
+                form = from_json(text)
             except ValueError as error:
                 raise Unreadable("wrong_type", f"sample: not JSON: {error}") from error
+            if not isinstance(form, dict):
+                raise Unreadable("wrong_type", f"sample: expected a JSON object, found {form!r:.80}")
+            return [form]
         return [{**row, "id": str(row["id"])} if isinstance(row.get("id"), int) else dict(row)]
 
     def write(self, sample: Sample) -> Row:

@@ -41,6 +41,7 @@ ODD = [
     {"provenance": {"prompts": {"a": 1}}}, {"provenance": {"prompts": {"a": "1"}, "notes": {"lang": [1], "id": "x"}}},
     {"provenance": {"other": 1}}, {"provenance": {"source": "half \ud83d"}},
     {"provenance": {"licence": "cc-by-nc-4.0"}},
+    {"sample": "[1]"}, {"sample": "null"}, {"sample": "{}"}, {"sample": 1},
     {"provenance": {"source_id": "r7", "language": "de"}}, {"provenance": "text"}, {"provenance": '{"source":"ours"}'},
 ]  # fmt: skip
 ODD_TURNS = [
@@ -98,6 +99,13 @@ def test_chats_are_their_samples(rows, source):
     """Whatever stands in a sample's JSON: the same samples, in order, and the same rejections as the full reader."""
     full = parted(list(read(enumerate(rows, 1), SampleRows(), source)))
     assert parted(list(read_light(enumerate(copy.deepcopy(rows), 1), SampleRows(), source))) == full
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", "null", '"x"', ""])
+def test_a_text_that_is_no_sample_is_a_row_that_cannot_be_read(text):
+    (made,) = read_light([(1, {"sample": text})], SampleRows())
+    assert isinstance(made, Rejection)
+    assert made.reason == "wrong_type"
 
 
 @given(rows=st.lists(forms(), min_size=1, max_size=25))

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from instructgen import files
+from instructgen.cli.inputs import open_input
 from instructgen.errors import ExportError, InstructgenError, RunError
 from instructgen.exporters.card import split_card
 from instructgen.exporters.folder import Options, export, split_of
@@ -105,12 +106,16 @@ def test_samples_come_back_from_either_config(tmp_path):
         assert sorted(samples, key=lambda s: s.id) == sorted(back, key=lambda s: s.id)
 
 
-def test_samples_come_back_from_the_sample_config(tmp_path):
-    """The lossless shape holds everything."""
+@pytest.mark.parametrize("provenance", ["json", "columns", "none"])
+def test_samples_come_back_from_the_sample_config(tmp_path, provenance):
+    """The lossless shape holds everything, and is known again whatever stands beside it."""
     samples = some(4)
-    export(samples, [SampleRows()], tmp_path / "out")
+    export(samples, [SampleRows()], tmp_path / "out", Options(provenance=provenance))
 
-    assert samples == list(read(files.iter_rows(tmp_path / "out/sample"), SampleRows()))
+    given = open_input(str(tmp_path / "out"))
+    assert given.format is not None
+    assert given.format.name == "sample"
+    assert samples == list(given)
 
 
 def test_json_lines_hold_the_format_alone(tmp_path):
