@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from instructgen.exporters.checks import Checks
 from instructgen.exporters.openai_rules import OpenAIRules
-from instructgen.exporters.tally import DISTINCT, OTHERS, Tally
+from instructgen.exporters.tally import Tally, put
 from instructgen.formats import Format, Row
 from instructgen.formats.openai import OpenAI
 from instructgen.formats.preference import OpenAIPreference
@@ -57,16 +57,15 @@ class Counts:
         self.examples |= {config: row for config, row in later.examples.items() if config not in self.examples}
         for config, names in later.unshown.items():
             for name, times in names.items():
-                self.hide(config, name, times)
+                put(self.unshown.setdefault(config, Counter()), name, times)
         self.withheld.update(later.withheld)
         self.languages |= later.languages
         self.seen += later.seen
         self.samples += later.samples
 
     def hide(self, config: str, name: str, times: int = 1) -> None:
-        """Count samples with something that the columns of a config do not show."""
-        counter = self.unshown.setdefault(config, Counter())
-        counter[name if name in counter or len(counter) < DISTINCT else OTHERS] += times
+        """Count samples of a batch with something that the columns of a config do not show."""
+        self.unshown.setdefault(config, Counter())[name] += times
 
     def look(self, shape: Format, split: str, row: Row) -> None:
         """Take a row that is written."""

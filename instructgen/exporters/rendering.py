@@ -57,9 +57,9 @@ class Renderer:
         """Whether no shape joins samples that stood side by side."""
         return not any(map(joins, self.formats))
 
-    def counts(self) -> Counts:
+    def counts(self, *, of_batch: bool = True) -> Counts:
         """Return counts of nothing."""
-        return Counts(Tally(), Checks(self.options.count_tokens, self.options.context, self._special))
+        return Counts(Tally(of_batch=of_batch), Checks(self.options.count_tokens, self.options.context, self._special))
 
     def render(self, batch: Sequence[Sample] | Singles | Chats) -> Rendered:
         """Render a batch. Raises: ExportError when `strict` and a shape cannot hold a sample."""

@@ -46,10 +46,19 @@ class Statistics(BaseModel):
     """Filter that left a note in the provenance -> samples."""
 
 
-class Tally:
-    """Counts so far."""
+def put(counter: Counter[str], value: str, times: int = 1) -> None:
+    """Count a value in a counter that keeps `DISTINCT` different ones."""
+    counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += times
 
-    def __init__(self) -> None:
+
+class Tally:
+    """Counts so far.
+
+    That of one batch keeps all of its values: which of them are among the `DISTINCT` first, only the whole stream says.
+    """
+
+    def __init__(self, *, of_batch: bool = False) -> None:
+        self._of_batch = of_batch
         self._words: dict[str, Counter[int]] = {"prompt": Counter(), "answer": Counter()}
         self._turns: Counter[int] = Counter()
         self._counters: dict[str, Counter[str]] = {
@@ -107,7 +116,7 @@ class Tally:
         self._words["answer"].update(_counted(answered))
 
     def include(self, later: Tally) -> None:
-        """Add what was counted of samples that follow; a counter is full at the same one as in a single pass."""
+        """Add what was counted of a batch that follows; a counter is full at the same value as in a single pass."""
         for part, words in later._words.items():
             self._words[part].update(words)
         self._turns.update(later._turns)
@@ -116,8 +125,10 @@ class Tally:
                 self._count(name, value, times)
 
     def _count(self, name: str, value: str, times: int = 1) -> None:
-        counter = self._counters[name]
-        counter[value if value in counter or len(counter) < DISTINCT else OTHERS] += times
+        if self._of_batch:
+            self._counters[name][value] += times
+        else:
+            put(self._counters[name], value, times)
 
     def statistics(self) -> Statistics:
         """Return what was counted, most frequent first."""

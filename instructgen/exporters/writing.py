@@ -41,7 +41,7 @@ class Writing:
         self._lines: dict[tuple[str, str], DataFile] = {}
         self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
-        self.counts = renderer.counts()
+        self.counts = renderer.counts(of_batch=False)
         self.counts.languages.update(self._options.languages)
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,9 @@ from instructgen import blocks, parquet
 from instructgen.blocks import Blocks, blocks_of
 from instructgen.cli.inputs import open_input
 from instructgen.errors import ExportError
-from instructgen.exporters import batches, shards
+from instructgen.exporters import batches, shards, tally
 from instructgen.exporters.batches import Watch
-from instructgen.exporters.folder import Options, export
+from instructgen.exporters.folder import Options, export, read_manifest
 from instructgen.formats.alpaca import Alpaca
 from instructgen.formats.light import samples_of
 from instructgen.formats.messages import Messages
@@ -201,3 +202,22 @@ def test_no_process_is_left_behind(tmp_path, ending):
     path.write_text(json.dumps(ROWS[0]) + "\n")
     export(open_input(str(path)).light, [Alpaca()], into)
     assert (into / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("block", [300, 3_000, 1_000_000])
+def test_full_counters_are_the_same_wherever_batches_end(tmp_path, monkeypatch, block):
+    """The first 20 different values keep their counts, also of batches that hold more different ones."""
+    monkeypatch.setattr(tally, "DISTINCT", 20)
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    rows = [{"instruction": f"Do {n}", "output": "a", "category": f"c{n % 50}", f"k{n % 30}": 1} for n in range(490)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[::-1] + rows))
+    export(open_input(str(tmp_path / "rows.jsonl")).light, [Messages()], tmp_path / "out")
+    manifest = read_manifest(tmp_path / "out")
+    seen = Counter(row["category"] for row in rows)
+    first = [f"c{n % 50}" for n in range(489, 469, -1)]
+    counted = manifest["statistics"]["categories"]
+    assert counted.pop("(others)") == 980 - 2 * sum(seen[name] for name in first)
+    assert counted == {name: 2 * seen[name] for name in first}
+    unshown = manifest["unshown"]["messages"]
+    assert len(unshown) == 21
+    assert sum(unshown.values()) == 2 * 980
