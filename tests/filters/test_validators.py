@@ -12,6 +12,53 @@ from instructgen.registry import lookup
 
 GOOD = ("Name a prime number above ten.", "", "Eleven is a prime number above ten.")
 
+SEEN_IN_WORDS = (
+    "Sketch the argument of Plato's allegory of the cave.",
+    "Sketch the history of Rome in five lines.",
+    "Sketch the outline of a talk on bees.",
+    "Sketch the plot of a novel.",
+    "Sketch a portrait of Lincoln's character.",
+    "Paint a vivid picture of life in Rome.",
+    "Draw a timeline of the Second World War.",
+    "Draw a parallel between Rome and Athens.",
+    "Draw a moral from the fable of the fox.",
+    "Draw a cat in ASCII.",
+    "Describe the painting Guernica by Picasso.",
+    'Describe the painting "Starry Night".',
+    "Describe the modern painting market.",
+    "Describe the graph algorithm of Dijkstra.",
+    "Examine the history of painting in China.",
+    "Explain why this figure of speech works.",
+    "Review this video game: Tetris is a puzzle game of falling blocks.",
+    "Sum the following figures: 12, 14, 20 and 31.",
+    "Name the longest path in the following graph: A to B, B to C, C to D.",
+    "Who painted the Mona Lisa, and where does this painting hang?",
+    "Imagine a photo of a storm. Describe the mood of this photo.",
+    "Translate 'Look at this picture' to Spanish.",
+    "Explain what it means to be in the picture.",
+)
+"""Words of seeing and drawing, and nothing that a text model would have to see or draw."""
+NOT_SEEN = (
+    "Describe the following painting.",
+    "Describe the painting in two sentences.",
+    "Identify the breed of the dog in the picture.",
+    "Identify the artist of the painting below.",
+    "What do you see in the attached photo?",
+    "Given a photo, name the animal.",
+    "Look at the chart and explain the trend.",
+    "Sketch an illustration of a tree.",
+    "Sketch the layout of a house.",
+    "Draw a picture of a cat.",
+    "Draw a small house.",
+)
+HEARD_IN_WORDS = (
+    "Turn this paragraph into a sound argument.",
+    "Give three reasons to listen to classical music.",
+    "Should students listen to music while they study?",
+    "Play the music critic in a dialogue about jazz.",
+    "Serial is a podcast on crime. What is this podcast known for?",
+)
+
 TABLES = {
     "emptiness": [
         (("Say hi.", "", ""), "empty_output"),
@@ -126,6 +173,9 @@ TABLES = {
         (("Describe the photo.", "A brown dog sleeps on a red sofa.", "A sleeping dog."), None),
         (("Describe the painting of the Mona Lisa.", "", "A portrait of a woman."), None),
         (("Draw a conclusion from the text.", "It rains.", "It is wet."), None),
+        *(((text, "", "An answer."), None) for text in SEEN_IN_WORDS),
+        *(((text, "", "An answer."), "needs_image") for text in NOT_SEEN),
+        *(((text, "", "An answer."), None) for text in HEARD_IN_WORDS),
         (("Photograph five things.", "", "Done."), "needs_image"),
         (("Take a screenshot of the page.", "", "Done."), "needs_image"),
         (("Design a photo album cover text.", "", "Summer"), None),
