@@ -214,8 +214,6 @@ def _tell(done: Exported, provenance: str) -> None:
         say(f"{done.into}: the earlier export there is replaced; no longer in it: {', '.join(done.gone)}")
     for name in done.empty_splits:
         say(f"{name}: no row fell into this split; it is left out of files and card")
-    for licence, count in done.withheld.items():
-        say(f"kept out by --commercial: {count:,} samples of licence {licence}")
     for finding in done.findings:
         say(f"check {finding.check}: {finding}")
     for reason, count in done.unreadable.items():

@@ -119,7 +119,6 @@ class Told(BaseModel):
     """Where that is: "json", "columns", or "none"."""
     unreadable: dict[str, int]
     """Reason -> rows of the input that could not be read."""
-    withheld: dict[str, int]
     examples: dict[str, str]
     """Config -> its first row as JSON."""
     trainers: str

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.exporters.vocabulary import SHARE_ALIKE, licence_id
+from instructgen.filters.licence import forbids_commerce, licence_class
 from instructgen.formats.chats import Chats, summed
 from instructgen.formats.columns import bytes_of, rows_with
 from instructgen.formats.single import Singles
@@ -210,6 +212,22 @@ class Checks:
     def findings(self) -> list[Finding]:
         """Return what was found, in the order of `WORDS`."""
         return self._found.findings()
+
+
+@lru_cache(maxsize=1_000)
+def licence_checks(own: str, said: str) -> tuple[str, ...]:
+    """Return the checks that a sample of licence `own` ("": none) does not pass in a dataset published under `said`.
+
+    Example: licence_checks("CC BY-NC 4.0", "mit") -> ("non_commercial",)
+    """
+    if not own:
+        return ()
+    shared = licence_class(own) == "share_alike" or licence_id(own) in SHARE_ALIKE
+    rules = {
+        "non_commercial": forbids_commerce(own) and not forbids_commerce(said),
+        "share_alike": shared and licence_id(own) != licence_id(said),
+    }
+    return tuple(name for name, broken in rules.items() if broken)
 
 
 def estimated_tokens(text: str) -> int:

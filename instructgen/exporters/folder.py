@@ -131,7 +131,6 @@ def _finish(
         unshown={name: dict(ranked(counts.unshown[name])) for name in rows if name in counts.unshown},
         provenance=options.provenance,
         unreadable=dict(ranked(unreadable)),
-        withheld=dict(sorted(counts.withheld.items())),
         examples={name: counts.examples[name] for name in rows},  # batches end elsewhere with other workers
         trainers=trainers.snippets(rows),
         licence=licence,
@@ -159,7 +158,6 @@ def _finish(
         findings=told.findings,
         unshown=told.unshown,
         unreadable=told.unreadable,
-        withheld=told.withheld,
         gone=tuple(_gone(previous.get("configs", {}), rows)),
     )
 
@@ -199,7 +197,7 @@ def _describe(working: Path, rows: Mapping[str, Mapping[str, int]], crumb: dict[
 
 
 def _manifest_of(told: card.Told, options: Options, fingerprints: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    known: dict[str, JsonValue] = {
+    return {
         "written_by": "instructgen",
         "samples": told.samples,
         "configs": {config.name: dict(config.rows) for config in told.configs},
@@ -213,7 +211,6 @@ def _manifest_of(told: card.Told, options: Options, fingerprints: Mapping[str, J
         "findings": [finding.model_dump(mode="json") for finding in told.findings],
         "files": dict(sorted(fingerprints.items())),
     }
-    return known | ({"withheld": dict(told.withheld)} if told.withheld else {})
 
 
 def _fingerprint(path: Path) -> dict[str, JsonValue]:

@@ -80,8 +80,6 @@ class Exported(BaseModel):
     """Config -> what its own columns do not show -> samples; the provenance has it, if there is one."""
     unreadable: dict[str, int] = {}
     """Reason -> rows of the input that could not be read."""
-    withheld: dict[str, int] = {}
-    """Licence -> samples that `commercial` kept out."""
     gone: tuple[str, ...] = ()
     """Configs, and `config/split`, of the earlier export in this folder that are not there any more."""
 

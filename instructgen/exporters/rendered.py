@@ -38,10 +38,8 @@ class Counts:
     languages: set[str] = field(default_factory=set)
     unshown: dict[str, Counter[str]] = field(default_factory=dict)
     """Config -> what its own columns do not show (`formats.unshown`) -> samples."""
-    withheld: Counter[str] = field(default_factory=Counter)
-    """Licence -> samples that `commercial` keeps out of every config."""
     seen: int = 0
-    """Samples of the input, without those."""
+    """Samples of the input."""
     samples: int = 0
     """Those of them that at least one config holds."""
 
@@ -58,7 +56,6 @@ class Counts:
         for config, names in later.unshown.items():
             for name, times in names.items():
                 put(self.unshown.setdefault(config, Counter()), name, times)
-        self.withheld.update(later.withheld)
         self.languages |= later.languages
         self.seen += later.seen
         self.samples += later.samples

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from instructgen.errors import ExportError
 from instructgen.exporters import schema
-from instructgen.exporters.checks import Checks
+from instructgen.exporters.checks import Checks, licence_checks
 from instructgen.exporters.numbering import all_bits_of, bits_of
 from instructgen.exporters.options import Options, first_of, splits_of
 from instructgen.exporters.rendered import Counts, Part, Rendered, shown
 from instructgen.exporters.tally import Tally
 from instructgen.exporters.tokenizer import template_marks
-from instructgen.exporters.vocabulary import NON_COMMERCIAL, SHARE_ALIKE, licence_id
+from instructgen.filters.licence import licence_of, licence_stated
 from instructgen.formats import Format, Row, Unwritable
 from instructgen.formats.chats import Chat, Chats
 from instructgen.formats.columns import bytes_of, fixed_width, json_objects, lengths, sha256_starts, texts, word_counts
@@ -48,7 +48,6 @@ class Renderer:
             all(map(writes_singles, formats))
             and options.count_tokens is None
             and options.provenance in ("json", "none")
-            and not options.commercial
         )
         """Whether plain rows need not become samples."""
 
@@ -68,7 +67,7 @@ class Renderer:
                 return self._of_singles(batch)
             batch = chats_of(batch)
         if isinstance(batch, Chats):
-            return self._of_samples(batch.samples) if self.options.commercial else self._of_chats(batch)
+            return self._of_chats(batch)
         return self._of_samples(batch)
 
     def _of_samples(self, batch: Sequence[Sample]) -> Rendered:
@@ -76,8 +75,6 @@ class Renderer:
         import pyarrow as pa
 
         counts = self.counts()
-        if self.options.commercial:
-            batch = [sample for sample in batch if self._commercial(sample, counts)]
         ids = [sample.id for sample in batch]
         bits = np.array([bits_of(name) for name in ids], dtype=np.uint64)
         firsts = np.array([bits_of(first_of(name)) for name in ids], dtype=np.uint64)
@@ -91,14 +88,6 @@ class Renderer:
             if place in held:
                 self._count(sample, counts)
         return made
-
-    def _commercial(self, sample: Sample, counts: Counts) -> bool:
-        """Tell whether a sample may be used commercially; one without a licence has that of the dataset."""
-        licence = licence_id(sample.provenance.licence or self.options.licence)
-        if licence in NON_COMMERCIAL or licence == "unknown":
-            counts.withheld[licence] += 1
-            return False
-        return True
 
     def _config(self, shape: Format, batch: Sequence[Sample], splits: Sequence[str], made: Rendered) -> set[int]:
         """Render a batch for one config; return the places of the samples that it holds."""
@@ -157,15 +146,8 @@ class Renderer:
         counts.checks.look(sample, counts.seen)
         if sample.provenance.language:
             counts.languages.add(sample.provenance.language)
-        if sample.provenance.licence:
-            self._compare_licence(sample.provenance.licence, counts.seen, counts)
-
-    def _compare_licence(self, licence: str, number: int, counts: Counts) -> None:
-        own, said = licence_id(licence), licence_id(self.options.licence)
-        if own in NON_COMMERCIAL and said not in NON_COMMERCIAL:
-            counts.checks.found("non_commercial", number)
-        if own in SHARE_ALIKE and said != own:
-            counts.checks.found("share_alike", number)
+        for check in licence_checks(licence_of(sample), self.options.licence):
+            counts.checks.found(check, counts.seen)
 
     def _of_chats(self, batch: Chats) -> Rendered:
         """Do what `_of_samples` does, without making samples where a shape can take chats."""
@@ -188,8 +170,10 @@ class Renderer:
         counts.tally.add_chats(batch)
         counts.checks.look_chats(batch, numbers)
         for number, chat in zip(numbers, batch.chats, strict=True):
-            if licence := chat.provenance.get("licence"):
-                self._compare_licence(licence, number, counts)
+            for check in licence_checks(
+                licence_stated(chat.provenance.get("licence", ""), chat.extra), self.options.licence
+            ):
+                counts.checks.found(check, number)
             if language := chat.provenance.get("language"):
                 counts.languages.add(language)
 

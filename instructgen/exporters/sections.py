@@ -60,7 +60,6 @@ def _contents(told: Told) -> str:
         for reason, count in reasons.items()
     ]
     missing += _unshown(told)
-    missing += [f"{_samples(count)} of licence {name} kept out." for name, count in told.withheld.items()]
     return "\n\n".join(["## Contents", _table(("config", "shape", "split", "rows"), rows), *missing])
 
 

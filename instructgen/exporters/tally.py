@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from instructgen.exporters.verbs import VERBS
+from instructgen.filters.licence import licence_stated
 from instructgen.formats.chats import ROLES, Chat, Chats, summed
 from instructgen.formats.columns import bytes_of, texts_of
 from instructgen.formats.single import Singles
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 DISTINCT = 5_000
 """The most different values that one counter keeps; further new ones count as `(others)`."""
 OTHERS = "(others)"
+NAMED = 80
+"""Characters of a licence that a counter keeps."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -81,7 +84,7 @@ class Tally:
             ("languages", known.language),
             ("categories", category if isinstance(category, str) else ""),
             ("openings", opening[0].lower() if opening else ""),
-            ("licences", known.licence or "not stated"),
+            ("licences", _licence(known.licence, sample.extra)),
             ("sources", known.source),
         ):
             if value:
@@ -143,9 +146,14 @@ def _beside(chat: Chat) -> tuple[str, str, str, str, tuple[str, ...]]:
     """Return language, category, licence, source and flags."""
     known, category = chat.provenance, chat.labels.get("category", "")
     return (
-        known.get("language", ""), category if category.__class__ is str else "", known.get("licence", "not stated"),
-        known.get("source", ""), tuple(known.get("notes", ())),
+        known.get("language", ""), category if category.__class__ is str else "",
+        _licence(known.get("licence", ""), chat.extra), known.get("source", ""), tuple(known.get("notes", ())),
     )  # fmt: skip
+
+
+def _licence(known: str, extra: Mapping[str, Any]) -> str:
+    """Return a sample's licence as it is counted: a text of its own words is cut."""
+    return licence_stated(known, extra)[:NAMED] or "not stated"
 
 
 def _counted(numbers: np.ndarray) -> dict[int, int]:

@@ -22,7 +22,6 @@ pddl postgresql unknown unlicense wtfpl zlib
 """
 LICENCES = frozenset(_LICENCES.split())
 """Licence ids of the Hub, lower case; `other` goes with `license_name`."""
-NON_COMMERCIAL = frozenset(name for name in LICENCES if "-nc-" in name)
 SHARE_ALIKE = frozenset(name for name in LICENCES if "-sa-" in name) | {"gfdl", "odbl", "cdla-sharing-1.0"}
 _LANGUAGES = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el

@@ -137,8 +137,7 @@ class Writing:
 
     def _refuse_nothing(self) -> None:
         if not self.counts.seen:
-            held = ", ".join(f"{count:,} of licence {name}" for name, count in sorted(self.counts.withheld.items()))
-            raise ExportError("there are no samples to export" + (f"; --commercial keeps out {held}" if held else ""))
+            raise ExportError("there are no samples to export")
         written = {config for config, _ in self._shards}
         for shape in self._formats:
             if shape.name not in written:

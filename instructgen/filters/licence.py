@@ -9,7 +9,7 @@ count like a licence. Not legal advice: it knows ids and phrases, not contracts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -94,10 +94,20 @@ def licence_class(licence: str) -> Class:
 
 def licence_of(sample: Sample) -> str:
     """Return the sample's own licence: its provenance's, else that of a column `license` or `licence`; "" for none."""
-    given = sample.extra.get("provenance")
-    places = (sample.extra, given if isinstance(given, dict) else {})
+    return licence_stated(sample.provenance.licence, sample.extra)
+
+
+def licence_stated(known: str, extra: Mapping[str, Any]) -> str:
+    """Return the licence that a provenance knows, else that of other columns; "" for none.
+
+    Example: licence_stated("", {"license": "mit"}) -> "mit"
+    """
+    if known or not extra:
+        return known
+    given = extra.get("provenance")
+    places = (extra, given if isinstance(given, Mapping) else {})
     named = [place[key] for place in places for key in ("license", "licence") if isinstance(place.get(key), str)]
-    return sample.provenance.licence or next((str(name) for name in named if name), "")
+    return next((str(name) for name in named if name), "")
 
 
 def conflict(sample: Sample, declared: str, *, commercial: bool) -> str:

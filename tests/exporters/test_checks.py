@@ -4,7 +4,9 @@ import pytest
 
 from instructgen.errors import ExportError
 from instructgen.exporters.checks import Checks, estimated_tokens
-from instructgen.exporters.folder import Options, export
+from instructgen.exporters.folder import Options, export, read_manifest
+from instructgen.formats.alpaca import Alpaca
+from instructgen.formats.light import read_light
 from instructgen.formats.messages import Messages
 from instructgen.formats.openai import OpenAI
 from instructgen.records import Answer, Provenance, Sample, Turn
@@ -118,6 +120,36 @@ def test_licences_are_rolled_up(tmp_path):
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| CC-BY-NC-4.0 | 1 |" in card
     assert "| not stated | 1 |" in card
+
+
+@pytest.mark.parametrize("rows", [10, 60], ids=["samples", "chats"])
+def test_a_column_with_the_licence_is_the_licence(tmp_path, rows):
+    """What `license` says in rows of other people's data counts as what the provenance says."""
+    names = ["CC BY-NC 4.0", "mit", "gpl-3.0", "x" * 200]
+    data = [
+        {"instruction": f"q{n}", "output": "a", "license": names[n % 4]}
+        if n % 5
+        else {"instruction": "q", "output": "a"}
+        for n in range(1, rows + 1)
+    ]
+
+    done = export(read_light(enumerate(data, 1), Alpaca()), [Messages()], tmp_path, Options(licence="mit"))
+
+    said = [row.get("license") for row in data]
+    assert {finding.check: finding.rows for finding in done.findings} == {
+        "non_commercial": said.count(names[0]),
+        "share_alike": said.count("gpl-3.0"),
+    }
+    counted = read_manifest(tmp_path)["statistics"]["licences"]
+    assert counted == {(name or "not stated")[:80]: said.count(name) for name in {*said}}
+
+
+def test_a_commercial_export_takes_the_licence_of_a_column(tmp_path):
+    data = [{"instruction": f"q{n}", "output": "a", "license": "mit"} for n in range(40)]
+
+    done = export(read_light(enumerate(data, 1), Alpaca()), [Messages()], tmp_path, Options(commercial=True))
+
+    assert done.samples == 40
 
 
 @pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "unknown"])
