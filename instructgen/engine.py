@@ -60,6 +60,8 @@ class Progress:
     """What the budget counts: usage without answers copied from another run."""
     paid: Amount = NOTHING
     """That with its price, each answer's by how it was bought; 0 dollars where no price is known."""
+    bought: int = 0
+    """Answers that this sitting has bought, those of open slots too."""
 
 
 @dataclass
@@ -122,6 +124,11 @@ class Engine:
         self._ahead = Ahead(recipe.generator.most_samples(), by_batch=recipe.teacher.in_batches)
         self.bound = self._slot_bound()
         self.progress = Progress(recipe.target)
+
+    def tell(self) -> None:
+        """Tell the watch how far the run is."""
+        self.progress.bought = self._purchases.bought
+        self._watch(self.progress)
 
     def _slot_bound(self) -> SlotBound:
         judged = SlotBound()
@@ -330,7 +337,7 @@ class Engine:
         self._count(lines, closed, sum(bought.values(), Usage()), sum(by_batch, Usage()))
         self._admit(slot, accepted, self._screening.entries)
         log.debug("slot %d closed: %d of %d accepted", slot, len(accepted), len(lines))
-        self._watch(self.progress)
+        self.tell()
 
     def _remember(self) -> None:
         """Take what the closed slots accepted into the pool and the filters' memory."""

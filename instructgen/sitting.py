@@ -30,6 +30,7 @@ from instructgen.tools import tools
 log = logging.getLogger(__name__)
 
 Watch = Callable[[Progress], None]
+BEAT_SECONDS = 1.0
 NOTED_SECONDS = 1.0
 """How often what may have been billed without an answer is written down, if there is more of it."""
 
@@ -76,7 +77,7 @@ def generate(
     `reuse` names runs whose stored answers may be copied instead of bought. `offline` answers from the store alone.
     `pilot` stops when so many slots are closed: enough for a forecast, and part of the run.
     `unsafe_code` lets filters run code from samples without a sandbox.
-    `watch` is called after each commit.
+    `watch` is called after each commit, and once a second while none comes.
     Example: generate(load_recipe("demo.yaml"), "runs/first").ending -> "target"
     Raises: InstructgenError of the kind that fits; whatever was bought is stored, and the same call goes on.
     """
@@ -232,7 +233,7 @@ async def _work(engine: Engine, recipe: Recipe, work: OpenRun, purchases: Purcha
     async with recipe.teacher.connect_run(_sitting(work)) as connection:
         by_batch = recipe.teacher.in_batches
         purchases.connect(connection, lambda: places_now(connection, recipe.teacher), by_batch=by_batch)
-        with _noted(work, recipe, connection), _interruptible(engine, lambda: leave(connection)):
+        with _noted(work, recipe, connection), _beating(engine), _interruptible(engine, lambda: leave(connection)):
             ending = await engine.work()
         if ending in ("target", "exhausted"):
             with suppress(TeacherError):  # the run is done; what an open batch still answers is merely not needed
@@ -256,6 +257,25 @@ def _noted(work: OpenRun, recipe: Recipe, connection: Connection) -> Iterator[No
             log.info("on the wire: %s", ledger.as_json())
         with suppress(RunError):  # a full disk: what stopped the sitting is told, not that this could not be noted
             work.store.end_sitting(number, ledger.possibly_billed if ledger else 0)
+
+
+@contextmanager
+def _beating(engine: Engine) -> Iterator[None]:
+    """Let progress be told while no slot closes: the first may take as long as its slowest answer."""
+
+    async def beat() -> None:
+        slots = engine.progress.slots
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if slots == engine.progress.slots:
+                engine.tell()
+            slots = engine.progress.slots
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
 
 
 async def _lost_noted(work: OpenRun, number: int, ledger: Ledger) -> None:

@@ -99,6 +99,9 @@ def line_of(progress: Progress, begun: Mark, lately: Mark | None = None, *, pric
         *([f"{rate * 60:,.{0 if rate * 60 >= 10 else 1}f} a minute"] if seconds >= STEADY_SECONDS else []),
         *_spent(progress, since, priced=priced),
     ]
+    if now == begun._replace(at=now.at) and left:
+        answers = "1 answer" if progress.bought == 1 else f"{progress.bought} answers"
+        parts.append(f"{answers} so far, no slot complete yet")
     if rate > 0 and left:
         parts.append(f"about {duration(left / rate)} left")
     if lately and left and (fall := _fall(begun, lately, now)):
@@ -141,7 +144,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def shown_progress(*, machine: bool = False, priced: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """Give a function to call after each commit. With `machine`, JSON lines on standard output."""
+    """Give a function to call after each commit, and between. With `machine`, JSON lines on standard output."""
     live = sys.stderr.isatty() and not machine
     course = Course()
     shown = 0.0

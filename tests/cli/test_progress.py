@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from typer.testing import CliRunner
 
+from instructgen import sitting
 from instructgen.cli import app
 from instructgen.cli import progress as shown
 from instructgen.cli.generate import announce
@@ -16,9 +17,12 @@ from instructgen.generators.alpaca import Alpaca
 from instructgen.generators.self_instruct import SelfInstruct
 from instructgen.recipe import Recipe, parse_recipe
 from instructgen.records import Usage
-from instructgen.sitting import hints
+from instructgen.sitting import generate, hints
 from instructgen.teachers.budget import Amount
 from instructgen.teachers.scripted import ScriptedTeacher
+from tests.servers.faults import Faults
+from tests.servers.openai_server import serve
+from tests.servers.practice_answers import answer
 
 
 def line(seconds, monkeypatch, lately=None, *, priced=True):
@@ -57,6 +61,28 @@ def test_the_last_third_of_a_sitting_is_what_came_of_late(monkeypatch):
     assert course.begun.accepted == 0
     assert course.lately() == Mark(400.0, 400)
     assert len(course._marks) <= 202
+
+
+def test_a_run_whose_first_slot_takes_long_says_that_answers_come(tmp_path, monkeypatch):
+    """A slot is complete with its slowest answer; until then the watch hears how many there are."""
+    monkeypatch.setattr(sitting, "BEAT_SECONDS", 0.05)
+    told = []
+    with serve(answer=answer, faults=Faults(latency=0.2)) as server:
+        teacher = {"kind": "openai", "model": "practice", "base_url": server.url}
+        recipe = {
+            "target": 3,
+            "seeds": "seeds/general.jsonl",
+            "teacher": teacher,
+            "generator": {"kind": "self_instruct"},
+        }
+        generate(
+            parse_recipe(recipe, "here"), tmp_path / "run",
+            watch=lambda now: told.append((now.slots, now.bought, line_of(now, Mark.of(Progress(target=3))))),
+        )  # fmt: skip
+    before = [(bought, said) for slots, bought, said in told if not slots]
+    assert before[-1][0] > 1
+    assert before[-1][1].endswith(f"| {before[-1][0]} answers so far, no slot complete yet")
+    assert "so far" not in told[-1][2]
 
 
 def test_no_rate_is_made_of_the_first_moments(monkeypatch):
