@@ -70,6 +70,7 @@ def export(
             shard_bytes=_bytes(shard_size),
             overwrite=overwrite,
             strict=strict,
+            drop_empty=not formats,
             commercial=commercial,
             context=context,
             **_counting(tokenizer),
@@ -201,6 +202,8 @@ def _tell_unfinished(path: Path, samples: int) -> None:
 def _tell(done: Exported, provenance: str) -> None:
     for config, rows in done.rows.items():
         say(f"{config}: " + ", ".join(f"{count:,} {split}" for split, count in rows.items()))
+    for config, why in done.dropped.items():
+        say(f"{config}: can hold none of the samples, and is left out ({why})")
     for config, reasons in done.left_out.items():
         for reason, count in reasons.items():
             said = "sample" if count == 1 else "samples"
@@ -210,12 +213,7 @@ def _tell(done: Exported, provenance: str) -> None:
         more = [f"{name} ({count:,} sample{'s' * (count > 1)})" for name, count in names.items()]
         rest = f" and {len(more) - NAMED:,} more (see the manifest)" if len(more) > NAMED else ""
         say(f"{config}: its own columns do not show {', '.join(more[:NAMED])}{rest}; {kept}")
-    if done.gone:
-        say(f"{done.into}: the earlier export there is replaced; no longer in it: {', '.join(done.gone)}")
-    for name in done.empty_splits:
-        say(f"{name}: no row fell into this split; it is left out of files and card")
-    for finding in done.findings:
-        say(f"check {finding.check}: {finding}")
+    _tell_all(done)
     for reason, count in done.unreadable.items():
         say(f"input: {count:,} rows could not be read ({reason})")
     if done.given_ids:
@@ -223,3 +221,13 @@ def _tell(done: Exported, provenance: str) -> None:
         say(f"input: {done.given_ids:,} samples had ids of their own; ids are hashes of the content, those are {where}")
     if done.repeated_ids:
         say(f"input: {done.repeated_ids:,} samples repeat an earlier one; their ids end on -2, -3, ...")
+
+
+def _tell_all(done: Exported) -> None:
+    """Say what is true of the folder as a whole."""
+    if done.gone:
+        say(f"{done.into}: the earlier export there is replaced; no longer in it: {', '.join(done.gone)}")
+    for name in done.empty_splits:
+        say(f"{name}: no row fell into this split; it is left out of files and card")
+    for finding in done.findings:
+        say(f"check {finding.check}: {finding}")

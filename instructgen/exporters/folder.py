@@ -159,6 +159,7 @@ def _finish(
         unshown=told.unshown,
         unreadable=told.unreadable,
         gone=tuple(_gone(previous.get("configs", {}), rows)),
+        dropped=made.dropped,
     )
 
 

@@ -43,6 +43,8 @@ class Options(BaseModel):
     """Bytes of a Parquet file after which the next one begins; a row group of up to 10,000 rows is never cut."""
     overwrite: bool = False
     """Replace a folder with other content."""
+    drop_empty: bool = False
+    """Leave out a format that can hold none of the samples where another one holds some; else that is an error."""
     strict: bool = False
     """Stop at the first sample that a format cannot hold, instead of leaving it out of that config and saying so."""
     commercial: bool = False
@@ -80,6 +82,8 @@ class Exported(BaseModel):
     """Config -> what its own columns do not show -> samples; the provenance has it, if there is one."""
     unreadable: dict[str, int] = {}
     """Reason -> rows of the input that could not be read."""
+    dropped: dict[str, str] = {}
+    """Format left out by `drop_empty` -> why it cannot hold the first sample."""
     gone: tuple[str, ...] = ()
     """Configs, and `config/split`, of the earlier export in this folder that are not there any more."""
 

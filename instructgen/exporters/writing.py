@@ -41,6 +41,8 @@ class Writing:
         self._lines: dict[tuple[str, str], DataFile] = {}
         self._waiting: dict[str, list[_Named]] = {}
         """Config -> samples of one group that is not complete yet."""
+        self.dropped: dict[str, str] = {}
+        """Format that can hold none of the samples -> why not the first of them."""
         self.counts = renderer.counts(of_batch=False)
         self.counts.languages.update(self._options.languages)
 
@@ -141,10 +143,14 @@ class Writing:
         written = {config for config, _ in self._shards}
         for shape in self._formats:
             if shape.name not in written:
-                raise ExportError(
-                    f"format {shape.name!r} can hold none of the {self.counts.seen:,} samples; "
-                    f"the first: {self.counts.first_left_out[shape.name]}"
-                )
+                self.dropped[shape.name] = self.counts.first_left_out[shape.name]
+        if self.dropped and not (written and self._options.drop_empty):
+            name, first = next(iter(self.dropped.items()))
+            able = f"; leave it out: {', '.join(sorted(written))} can" if written else ""
+            raise ExportError(
+                f"format {name!r} can hold none of the {self.counts.seen:,} samples; the first: {first}{able}"
+            )
+        self._formats = [shape for shape in self._formats if shape.name in written]
 
     def _config(self, shape: Format) -> card.Config:
         splits = sorted((s for c, s in self._shards if c == shape.name), key=lambda s: (s != "train", s))

@@ -345,6 +345,23 @@ def test_a_second_export_says_what_is_gone(rows, tmp_path):
     assert "is replaced" not in run("export", rows, "--format", "alpaca", *into).stderr
 
 
+def test_a_format_that_nobody_asked_for_may_be_left_out(tmp_path):
+    """Dialogues are no rows of alpaca: without --format the other default is written; asked for, it is an error."""
+    chat = [{"role": role, "content": "Hi"} for role in ("user", "assistant", "user", "assistant")]
+    path = tmp_path / "chats.jsonl"
+    path.write_text(json.dumps({"messages": chat}) + "\n")
+    done = run("export", path, "--into", tmp_path / "out")
+    assert "alpaca: can hold none of the samples, and is left out" in done.stderr
+    assert sorted(json.loads((tmp_path / "out/manifest.json").read_text())["configs"]) == ["messages"]
+    both = ["--format", "alpaca", "--format", "messages"]
+    said = " ".join(run("export", path, *both, "--into", tmp_path / "both", code=1).stderr.split())
+    assert "format 'alpaca' can hold none of the 1 samples" in said
+    assert "leave it out: messages can" in said
+    assert (
+        "none of the 1 samples" in run("export", path, "--format", "alpaca", "--into", tmp_path / "one", code=1).stderr
+    )
+
+
 def test_the_whole_chain():
     """CSV -> convert -> clean -> export -> push -> load, and generate -> export -> push: counts agree throughout."""
     command = [sys.executable, str(ROOT / "tests/chain.py"), sys.executable, "-m", "instructgen"]
