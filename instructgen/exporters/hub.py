@@ -276,6 +276,11 @@ def _planned(errand: _Errand) -> tuple[Plan, dict[str, Path | bytes]]:
         parent = ""
     except RevisionNotFoundError:
         known, parent = False, api.repo_info(repo, repo_type="dataset").sha or ""
+    if revision.startswith("refs/") and not (known and parent):
+        raise HubError(
+            f"{repo}: there is no {revision!r}; an open pull request is named refs/pr/NUMBER, --create-pr opens one, "
+            "and a branch goes by its name alone"
+        )
     remote = _remote(api, repo, parent) if parent else {}
     contents[README], replaced = _card(api, folder, repo, parent if README in remote else "")
     add = [name for name, content in sorted(contents.items()) if remote.get(name) not in _oids(content)]

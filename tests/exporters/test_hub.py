@@ -582,6 +582,20 @@ def test_a_branch_that_git_refuses_is_refused_before_anything_is_sent(site, fold
     assert not site.log
 
 
+@pytest.mark.parametrize("revision", ["refs/pr/1", "refs/heads/main"])
+def test_a_pull_request_that_is_not_there_is_refused_before_anything_is_sent(site, folder, revision):
+    """It becomes no branch of that name, be the dataset there or not."""
+    for there in (False, True):
+        if there:
+            hub.push(folder, NAME, site.access)
+        del site.log[:]
+        for act in (hub.push, hub.plan):
+            with pytest.raises(HubError, match=f"there is no '{revision}'; an open pull request"):
+                act(folder, NAME, site.access, revision=revision)
+        assert {method for method, *_ in site.log} <= {"GET", "HEAD"}
+        assert bool(site.store.repos) == there
+
+
 def test_a_tag_that_is_taken_is_found_before_anything_is_sent(site, folder):
     """The message names tag, commit and the next move; the data of the Hub stays as it is."""
     first = hub.push(folder, NAME, site.access, tag="v1")
