@@ -40,7 +40,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Making the environment .venv; pip fetches 1 to 2 minutes without a word."

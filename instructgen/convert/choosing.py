@@ -122,6 +122,7 @@ def _by_name(pack: Pack, columns: Sequence[str], roles: dict[str, str], why: dic
     taken = {column for path in roles.values() for column in place(path, columns).columns}
     for role in sorted(pack.fields, key=lambda name: pack.fields[name].optional):
         words = TASK_ALIASES.get((pack.task, role), ALIASES.get(role, role)).split()
+        words += [pack.task] * (role == "label")  # a column `topic` for the task topic
         found = next((lower[word] for word in words if word in lower and lower[word] not in taken), None)
         if role not in roles and found is not None:
             roles[role], why[role] = found, "by its name"

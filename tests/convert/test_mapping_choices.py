@@ -23,6 +23,13 @@ def test_a_chunk_of_which_no_row_can_be_read_is_all_rejections(tmp_path):
     assert len(made) == 2000
 
 
+@pytest.mark.parametrize("task", ["topic", "sentiment", "nli"])
+def test_a_column_named_as_the_task_is_its_label(task):
+    """`topic` holds the topics."""
+    row = {"premise": "x", "hypothesis": "y", "text": "The bank lowered its rates.", task: "economy"}
+    assert choose(find_pack(task), list(row), [row] * 30, None, {}, {"economy": "economy"}).roles["label"] == task
+
+
 LETTERS = {"question": "question", "choices": "A+B+C+D", "label": "answer"}
 
 
