@@ -1,6 +1,6 @@
 """How fast a dataset is exported: instructgen beside `datasets`, both from one JSONL file to Parquet and JSON lines.
 
-    python -m benchmarks.export [--rows 1000000] [--rounds 3]
+    python -m benchmarks.export [--rows 1000000] [--rounds 3] [--kinds plain,parquet]
 
     datasets            `from_generator` (a generator over the file, orjson), `to_parquet`, `to_json`: the texts are
                         copied as they are into one split
@@ -10,9 +10,10 @@
                         splits by id, checks for trainers, statistics and card, both files for both splits, hashed and
                         flushed to disk
 
-Four kinds of rows, each a file of as many lines: `plain` (instruction, input, output: by column, `formats.single`),
+Five kinds of rows, each a file of as many: `plain` (instruction, input, output: by column, `formats.single`), `parquet`
+(the same rows as a Parquet file, which `datasets` reads with `from_parquet`, without a generator),
 `labelled` (the same and a category), `samples` (what a run holds: turns, a label, provenance with parents, prompts and
-requests) and `chats` (six messages a row). The last three are read row by row in several processes (`formats.chats`).
+requests) and `chats` (six messages a row). These three are read row by row in several processes (`formats.chats`).
 
 Each is a process of its own, in turn; imports and start are counted. Seconds are the median of the rounds. CPU seconds
 are those of all processes, peak memory is the first one's: at a tenth of the rows it shows whether it grows. Asked for:
@@ -27,10 +28,13 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import pyarrow.json
+import pyarrow.parquet as pq
 
 from benchmarks.timing import in_child, table
 from instructgen.records import Provenance, Sample
@@ -77,10 +81,21 @@ for split, part in data.items():
             hashlib.file_digest(file, "sha256").hexdigest()
 print(sum(map(len, data.values())))
 """
-KINDS = {"plain": "alpaca", "labelled": "alpaca", "samples": "alpaca", "chats": "messages"}
+FROM_PARQUET = """
+from datasets import Dataset
+data = Dataset.from_parquet({source!r}, cache_dir={into!r} + "/cache")
+data.to_parquet({into!r} + "/data.parquet")
+data.to_json({into!r} + "/data.jsonl")
+print(len(data))
+"""
+KINDS = {"plain": "alpaca", "parquet": "alpaca", "labelled": "alpaca", "samples": "alpaca", "chats": "messages"}
 """Kind of rows -> the shape that we write them in."""
 EXPORTERS = {"datasets": THEIRS, "datasets, as ours": AS_OURS, "instructgen": OURS}
-CONTENDERS = [(kind, who) for kind in KINDS for who in EXPORTERS if who != "datasets, as ours" or kind == "plain"]
+
+
+def contenders(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (kind of rows, exporter) of all runs; only for plain rows does `datasets` make a folder like ours."""
+    return [(kind, who) for kind in kinds for who in EXPORTERS if who != "datasets, as ours" or kind == "plain"]
 
 
 def write_rows(folder: Path, rows: int) -> None:
@@ -92,7 +107,8 @@ def write_rows(folder: Path, rows: int) -> None:
         return " ".join(rng.choices(words, k=count))
 
     with ExitStack() as stack:
-        opened = {kind: stack.enter_context((folder / f"{kind}.jsonl").open("w", encoding="utf-8")) for kind in KINDS}
+        kinds = [kind for kind in KINDS if kind != "parquet"]
+        opened = {kind: stack.enter_context((folder / f"{kind}.jsonl").open("w", encoding="utf-8")) for kind in kinds}
         for n in range(rows):
             row = {"instruction": f"{n} {text(10)}", "input": text(8) if n % 3 == 0 else "", "output": text(30)}
             chat = [{"role": ("user", "assistant")[turn % 2], "content": text(16)} for turn in range(6)]
@@ -100,6 +116,7 @@ def write_rows(folder: Path, rows: int) -> None:
             made["samples"] = _sample(row, rng, n)
             for kind, file in opened.items():
                 file.write(json.dumps(made[kind]) + "\n")
+    pq.write_table(pyarrow.json.read_json(folder / "plain.jsonl"), folder / "parquet.parquet", row_group_size=100_000)
 
 
 def _sample(row: Mapping[str, str], rng: random.Random, number: int) -> dict[str, Any]:
@@ -117,10 +134,11 @@ def _sample(row: Mapping[str, str], rng: random.Random, number: int) -> dict[str
 
 def measure(kind: str, who: str, folder: Path, scratch: Path) -> tuple[float, float, float]:
     """Return wall seconds, CPU seconds and peak MiB of one run."""
-    source = folder / f"{kind}.jsonl"
+    source = folder / f"{kind}.{'parquet' if kind == 'parquet' else 'jsonl'}"
+    code = FROM_PARQUET if (kind, who) == ("parquet", "datasets") else EXPORTERS[who]
     with tempfile.TemporaryDirectory(dir=scratch) as into:
         begun = time.perf_counter()
-        cpu, peak, _ = in_child(EXPORTERS[who].format(source=str(source), into=into, shape=KINDS[kind]))
+        cpu, peak, _ = in_child(code.format(source=str(source), into=into, shape=KINDS[kind]))
         return time.perf_counter() - begun, cpu, peak
 
 
@@ -129,18 +147,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="some of them, with commas between")
     options = parser.parse_args()
-    rows = options.rows
+    rows, runs = options.rows, contenders(options.kinds.split(","))
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         large, small = scratch / "all", scratch / "tenth"
         for folder, count in ((large, rows), (small, rows // 10)):
             folder.mkdir()
             write_rows(folder, count)
-        low = {one: measure(*one, small, scratch)[2] for one in CONTENDERS}
-        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {one: [] for one in CONTENDERS}
+        low = {one: measure(*one, small, scratch)[2] for one in runs}
+        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {one: [] for one in runs}
         for _ in range(options.rounds):
-            for one in CONTENDERS:
+            for one in runs:
                 found[one].append(measure(*one, large, scratch))
         lines, speeds = [], {}
         for one, times in found.items():
@@ -149,7 +168,7 @@ def main() -> None:
             lines.append([*one, f"{rows / wall:,.0f}", f"{rows / cpu:,.0f}", f"{low[one]:,.0f}", f"{peak:,.0f}"])
         peaks = f"peak MiB, {rows // 10:,} rows", f"{rows:,} rows"
         table(["rows", "exporter", "rows/s (wall)", "rows/s (CPU)", *peaks], lines)
-        for kind, peer in CONTENDERS:
+        for kind, peer in runs:
             if peer != "instructgen":
                 pair = zip(speeds[kind, "instructgen"], speeds[kind, peer], strict=True)
                 wall, cpu = (ours / theirs for ours, theirs in pair)
