@@ -16,6 +16,7 @@ import pickle
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,8 @@ from typing import IO, Any, Protocol
 from instructgen.clean_summary import Summary
 from instructgen.convert.write import Names
 from instructgen.decisions import DecisionLog
-from instructgen.errors import ExportError, RecipeError, suggestion
+from instructgen.defects import DefectError, defect, verdict_of
+from instructgen.errors import ExportError, InstructgenError, RecipeError, suggestion
 from instructgen.files import CLEANING, claim, describe, dumps, whole_file
 from instructgen.filters import Filter, Together, Verdict
 from instructgen.filters.defaults import DEFAULT_SET
@@ -142,10 +144,11 @@ class Screen:
     def free_checks(self, rows: Sequence[Row]) -> None:
         """Apply the filters without memory."""
         for label, check in self.free:
-            self._batch(label, check.check_batch, rows)
+            self._batch(label, rows, check.check_batch, check)
         for row in rows:
             if row.kept:
-                made = [rewritten(sample, [check for _, check in self.free]) for sample in row.samples]
+                with _placed_defects(row):
+                    made = [rewritten(sample, [check for _, check in self.free]) for sample in row.samples]
                 row.changed = any(new is not old for new, old in zip(made, row.samples, strict=True))
                 row.samples = made
 
@@ -153,7 +156,7 @@ class Screen:
         """Ask the judge about what is left."""
         if self._judge is None:
             return
-        self._batch("judge", self._judge, rows)
+        self._batch("judge", rows, self._judge)
         for row in rows:
             row.notes = [self._judge.noted.get(sample.id, {}) for sample in row.samples]
         self._judge.noted.clear()
@@ -163,17 +166,19 @@ class Screen:
         left = [row for row in rows if row.kept]
         if len(self.memory) == 1 and all(len(row.samples) == 1 for row in left):
             label, check = self.memory[0]
-            self._batch(label, check.check_batch, left)  # remembers what it keeps
+            self._batch(label, left, check.check_batch, check)  # remembers what it keeps
         elif self.memory:
             self._together(left)
         for row in left:
             if row.kept:
                 pairs = zip(row.notes, row.samples, strict=True)
-                row.notes = [noted | self._notes(sample) for noted, sample in pairs]
+                with _placed_defects(row):
+                    row.notes = [noted | self._notes(sample) for noted, sample in pairs]
 
-    def _batch(self, label: str, check: Check, rows: Sequence[Row]) -> None:
+    def _batch(self, label: str, rows: Sequence[Row], check: Check, owner: Filter | None = None) -> None:
         asked = [(row, place) for row in rows if row.kept for place in range(len(row.samples))]
-        verdicts = check([row.samples[place] for row, place in asked])
+        samples = [row.samples[place] for row, place in asked]
+        verdicts = check(samples) if owner is None else _verdicts(owner, samples, [row.number for row, _ in asked])
         for (row, place), verdict in zip(asked, verdicts, strict=True):
             if verdict is not None:
                 row.verdicts[place] = (label, verdict)
@@ -198,7 +203,8 @@ class Screen:
         for row in rows:
             of_row = [next(questions) for _ in row.samples]
             for place, filters in enumerate(of_row):
-                row.verdicts[place] = _first_verdict(filters)
+                with _placed_defects(row):
+                    row.verdicts[place] = _first_verdict(filters)
             if row.kept:
                 for filters in of_row:
                     for _, batch, place in filters:
@@ -207,7 +213,52 @@ class Screen:
             batch.close()
 
     def _notes(self, sample: Sample) -> dict[str, Any]:
-        return {label: noted for label, check in self.labelled if (noted := check.flags(sample))}
+        noted = {}
+        for label, check in self.labelled:
+            try:
+                if flags := check.flags(sample):
+                    noted[label] = flags
+            except InstructgenError:
+                raise
+            except Exception as error:
+                raise defect(check, error) from error
+        return noted
+
+
+@contextmanager
+def _placed_defects(row: Row) -> Iterator[None]:
+    """Name the row in what a filter does wrong."""
+    try:
+        yield
+    except DefectError as error:
+        error.place = error.place or f"row {row.number}"
+        raise
+
+
+def _verdicts(check: Filter, samples: Sequence[Sample], numbers: Sequence[int]) -> list[Verdict]:
+    """Return a filter's verdicts. Raises: DefectError with the row, or the rows where it takes many at once."""
+    if not samples:
+        return []
+    one_by_one = type(check).check_batch is Filter.check_batch
+    groups = [[sample] for sample in samples] if one_by_one else [samples]
+    verdicts, at = list[Verdict](), 0
+    try:
+        for at, group in enumerate(groups):  # noqa: B007 - where it went wrong
+            verdicts += [verdict_of(check, verdict) for verdict in check.check_batch(group)]
+        if len(verdicts) != len(samples):
+            raise defect(check, f"it gave {len(verdicts)} verdicts on {len(samples)} samples")
+    except DefectError as error:
+        error.place = _rows_said(numbers, at, one_by_one)
+        raise
+    except InstructgenError:
+        raise
+    except Exception as error:
+        raise defect(check, error, _rows_said(numbers, at, one_by_one)) from error
+    return verdicts
+
+
+def _rows_said(numbers: Sequence[int], at: int, one_by_one: bool) -> str:
+    return f"row {numbers[at]}" if one_by_one or len(numbers) == 1 else f"rows {numbers[0]} to {numbers[-1]}"
 
 
 _Asked = tuple[str, Together, int]

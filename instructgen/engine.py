@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from instructgen.ahead import Ahead
 from instructgen.decisions import ClosedSlot
+from instructgen.defects import DefectError, defect, shown
 from instructgen.errors import InstructgenError, MissingAnswer
-from instructgen.generators import unread
+from instructgen.generators import Generator, unread
 from instructgen.pool import Pool
 from instructgen.purchases import Purchases, SlotLedger, run_random
 from instructgen.recipe import Recipe
@@ -229,6 +230,9 @@ class Engine:
             self._played[slot] = await self._played_slot(slot)
         except asyncio.CancelledError:
             raise
+        except DefectError as error:
+            error.place = ", ".join(filter(None, (f"slot {slot}", error.place)))
+            self._failed[slot] = error
         except BaseException as error:  # noqa: BLE001 - raised again by the loop, in slot order
             self._failed[slot] = error
         finally:
@@ -250,16 +254,22 @@ class Engine:
         self, slot: int, snapshot: Snapshot, ledger: SlotLedger, drafts: list[Draft]
     ) -> list[Candidate]:
         """Play the generator's flow; `drafts` collects the ideas that passed."""
-        flow = self.recipe.generator.flow(self._pool.view(snapshot.pool), run_random(self.recipe.seed, slot, "flow"))
+        generator = self.recipe.generator
+        flow: Any = None
         rejected: list[Candidate] = []
         asked: list[tuple[Request, Completion]] = []
         step = 0
         reply: Any = None
         while True:
             try:
+                if flow is None:
+                    flow = generator.flow(self._pool.view(snapshot.pool), run_random(self.recipe.seed, slot, "flow"))
+                    if not hasattr(flow, "send"):
+                        raise defect(generator, f"its flow returned {shown(flow)} at once, expected a function that "
+                                     "yields requests")  # fmt: skip
                 ask = flow.send(reply)
             except StopIteration as end:
-                items = list(end.value or [])
+                items = _items(generator, end.value)
                 break
             except Refused:  # the flow did not look; what it had parsed is not to be had, so its answers are told
                 items = list[Sample | Rejection](unread(completion for _, completion in asked))
@@ -267,10 +277,8 @@ class Engine:
             except InstructgenError:
                 raise
             except Exception as error:
-                raise InstructgenError(
-                    f"generator {self.recipe.generator.kind!r} failed in slot {slot}: {type(error).__name__}: {error}. "
-                    "That is a defect of the generator; the slot stays open"
-                ) from error
+                raise defect(generator, error) from error
+            _check_ask(generator, ask)
             if isinstance(ask, Draft):
                 reply = self._screening.judge_draft(ask, snapshot.entries)
                 if reply is None:
@@ -318,7 +326,11 @@ class Engine:
 
     def _commit(self, slot: int) -> None:
         played = self._played.pop(slot)
-        accepted = self._screening.at_commit(played.candidates, played.snapshot.entries)
+        try:
+            accepted = self._screening.at_commit(played.candidates, played.snapshot.entries)
+        except DefectError as error:
+            error.place = ", ".join(filter(None, (f"slot {slot}", error.place)))
+            raise
         charged = sorted(key for key in played.ledger.used if key not in self._charged)
         usage: dict[str, Usage] = {}
         for key in charged:
@@ -380,3 +392,22 @@ class Engine:
             progress.usage[model] = progress.usage.get(model, Usage()) + Usage.model_validate(cost)
         progress.spent += spent
         progress.paid = progress.paid.plus(self._budget.spent(spent, by_batch))
+
+
+def _items(generator: Generator, returned: Any) -> list[Sample | Rejection]:
+    """Return what a flow returned. Raises: DefectError for anything but samples and rejections."""
+    if returned is None:
+        return []
+    if isinstance(returned, list | tuple) and all(isinstance(item, Sample | Rejection) for item in returned):
+        return list(returned)
+    wrong = returned
+    if isinstance(returned, list | tuple):
+        wrong = next(item for item in returned if not isinstance(item, Sample | Rejection))
+    raise defect(generator, f"its flow returned {shown(wrong)}, expected a list of Sample and Rejection")
+
+
+def _check_ask(generator: Generator, ask: Any) -> None:
+    """Raise DefectError for what a flow may not yield."""
+    if isinstance(ask, Draft | Request) or (isinstance(ask, list) and all(isinstance(one, Request) for one in ask)):
+        return
+    raise defect(generator, f"its flow yielded {shown(ask)}, expected a Request, a list of them or a Draft")

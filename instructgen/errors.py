@@ -15,7 +15,8 @@
     |-- RunError           a run directory: locked, damaged, not writable
     |   `-- RunMismatch    ... or built with another recipe
     |-- ExportError        rows that a format cannot hold, a folder that is not ours
-    `-- HubError           the Hub said no
+    |-- HubError           the Hub said no
+    `-- DefectError        a filter or generator of somebody's own went wrong (in `defects`)
 
 Every message names the place, the value, what was expected and the next move.
 The command line prints it and exits with 1.

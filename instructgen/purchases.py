@@ -17,7 +17,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from instructgen.errors import MissingAnswer, RunError, TeacherError
+from instructgen.defects import defect
+from instructgen.errors import InstructgenError, MissingAnswer, RunError, TeacherError
 from instructgen.filters import Filter
 from instructgen.prompts import Prompts
 from instructgen.records import Completion, Refused, Rejection, Request, Sample, SlotBound, Usage, digest
@@ -235,6 +236,10 @@ class Purchases:
             except Refused as refused:
                 verdict = refused.completion.rejected()
                 break
+            except InstructgenError:
+                raise
+            except Exception as error:
+                raise defect(judge, error, f"sample {sample.id}") from error
             reply = await self.answers(ask, ledger, f"{place}/{step}", bound, asked)
             step += 1
         if isinstance(verdict, Rejection):

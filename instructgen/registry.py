@@ -6,12 +6,16 @@ To add a built-in, write its file and one line here. A third party declares an e
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
+from instructgen.defects import own_line
 from instructgen.errors import RecipeError, suggestion
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["generators", "filters", "teachers", "formats"]
 
@@ -110,5 +114,18 @@ def lookup(kind: Kind, name: str) -> Any:
         module, _, attribute = BUILT_IN[kind][name].partition(":")
         return getattr(import_module(module), attribute)
     if name in _plugins(kind):
-        return _plugins(kind)[name].load()
+        return _loaded(kind, _plugins(kind)[name])
     raise RecipeError(f"{kind.removesuffix('s')} {name!r} is not known{suggestion(name, names(kind))}")
+
+
+def _loaded(kind: Kind, point: EntryPoint) -> Any:
+    """Import what an entry point names. Raises: RecipeError that says which package is broken, and where."""
+    try:
+        return point.load()
+    except Exception as error:
+        log.debug("%s cannot be imported", point, exc_info=error)
+        package = f"package {point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+        raise RecipeError(
+            f"{kind.removesuffix('s')} {point.name!r} of {package} ({point.value}) cannot be imported: "
+            f"{type(error).__name__}: {error}, at {own_line(error)}. Mend, update or uninstall the package"
+        ) from error

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from instructgen.defects import defect, verdict_of
+from instructgen.errors import InstructgenError
 from instructgen.filters import Filter, Verdict
 from instructgen.filters.shape import Shape
 from instructgen.records import Draft, Provenance, Rejection, Sample, Seed
@@ -97,10 +99,10 @@ class Screening:
         """Return why an idea is not worth paying for, by the filters that look at the instruction alone."""
         sample = draft.sample()
         for check in self.free:
-            if check.looks_at() <= INSTRUCTION_ONLY and (verdict := check.check(sample)):
+            if check.looks_at() <= INSTRUCTION_ONLY and (verdict := verdict_on(check, sample)):
                 return verdict
         for check in self._early:
-            if check.looks_at() <= INSTRUCTION_ONLY and (verdict := check.check(sample, 0, until)):
+            if check.looks_at() <= INSTRUCTION_ONLY and (verdict := verdict_on(check, sample, 0, until)):
                 return verdict
         return None
 
@@ -108,7 +110,7 @@ class Screening:
         """Apply the free filters, then memory against the snapshot of `until` entries."""
         for candidate in candidates:
             if candidate.rejection is None and candidate.sample is not None:
-                candidate.rejection = _first(check.check(candidate.sample) for check in self.free)
+                candidate.rejection = _first(verdict_on(check, candidate.sample) for check in self.free)
             if candidate.rejection is None and candidate.sample is not None:
                 candidate.sample = rewritten(candidate.sample, self.free)
         known = {draft.number: draft.instruction for draft in drafts}
@@ -119,7 +121,7 @@ class Screening:
             # What an accepted draft was already asked, against the same snapshot, is not asked again.
             asked = sample.provenance.draft is not None and known.get(sample.provenance.draft) == sample.instruction
             checks = [f for f in self._early if not (asked and f.looks_at() <= INSTRUCTION_ONLY)]
-            _reject(group, _first(check.check(sample, 0, until) for check in checks))
+            _reject(group, _first(verdict_on(check, sample, 0, until) for check in checks))
 
     def at_commit(self, candidates: Sequence[Candidate], since: int) -> list[Sample]:
         """Check what came in since the snapshot; return the accepted samples, remembered, in order."""
@@ -128,7 +130,7 @@ class Screening:
             sample = group[0].sample
             if sample is None:
                 continue
-            checks = (f.check(sample, since if f.pairwise else 0, self.entries) for f in self._memory)
+            checks = (verdict_on(f, sample, since if f.pairwise else 0, self.entries) for f in self._memory)
             _reject(group, _first(checks))
             for candidate in group:
                 if candidate.sample is not None and candidate.rejection is None and candidate.sample.id in self._ids:
@@ -155,8 +157,23 @@ class Screening:
 def rewritten(sample: Sample, filters: Iterable[Filter]) -> Sample:
     """Return a kept sample as the filters want it kept: with what they redact taken out."""
     for check in filters:
-        sample = check.rewrite(sample)
+        try:
+            sample = check.rewrite(sample)
+        except InstructgenError:
+            raise
+        except Exception as error:
+            raise defect(check, error) from error
     return sample
+
+
+def verdict_on(check: Filter, sample: Sample, since: int = 0, until: int | None = None) -> Verdict:
+    """Return a filter's verdict. Raises: DefectError when the filter raises, or answers something else."""
+    try:
+        return verdict_of(check, check.check(sample, since, until) if check.memory else check.check(sample))
+    except InstructgenError:
+        raise
+    except Exception as error:
+        raise defect(check, error) from error
 
 
 def _first(verdicts: Iterable[Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "instructgen"
 
 ORDER = [
-    ["records", "errors"],
+    ["records", "errors", "defects"],
     ["prompts", "pool", "dedup"],
     ["generators", "filters", "formats"],
     ["parquet", "delimited", "files", "blocks"],

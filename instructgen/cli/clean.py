@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from instructgen.cli.progress import Pace
-from instructgen.cli.shown import say, shown_errors
+from instructgen.cli.shown import logged, say, shown_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,9 +43,12 @@ def clean(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder with other content.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say everything on standard error, tracebacks of filters too.")
+    ] = False,
 ) -> None:
     """Filter and deduplicate a dataset; kept rows stay as they are, dropped ones are explained."""
-    with shown_errors():
+    with shown_errors(), logged(loud=verbose):
         from instructgen.clean import preference, recipe_filters
         from instructgen.recipe import read_recipe
 

@@ -6,6 +6,7 @@ for made in given: ...                            # Sample, or Rejection for a r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,7 +16,7 @@ from typing import Any
 import instructgen.files as files
 import instructgen.registry as registry
 from instructgen.blocks import Block, Blocks, batches_of, blocks_of, broken, line_blocks, with_broken
-from instructgen.errors import DataError
+from instructgen.errors import DataError, RecipeError
 from instructgen.exporters.hub_access import ARRIVING
 from instructgen.formats import Format
 from instructgen.formats.chats import Chats
@@ -23,6 +24,8 @@ from instructgen.formats.detect import LOOKED_AT, detect, read, read_row
 from instructgen.formats.light import read_light
 from instructgen.formats.single import Singles
 from instructgen.records import Rejection, Sample
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class Input:
 
 def known_formats() -> list[Format]:
     """Return one of each known format."""
-    return [registry.lookup("formats", name)() for name in registry.names("formats")]
+    formats = []
+    for name in registry.names("formats"):
+        try:
+            formats.append(registry.lookup("formats", name)())
+        except RecipeError as error:  # no reason not to read files of the others
+            log.warning("%s; it is not looked for", error)
+    return formats
 
 
 def open_input(given: str, shape: str = "", said: Callable[[str], None] = lambda _: None) -> Input:

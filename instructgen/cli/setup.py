@@ -58,11 +58,16 @@ def _files(kind: str) -> list[str]:
 
 def _classes(kind: str) -> list[str]:
     from instructgen import registry
+    from instructgen.errors import RecipeError
 
     lines = []
     for name in registry.names(kind):  # type: ignore[arg-type]
-        cls = registry.lookup(kind, name)  # type: ignore[arg-type]
-        summary = getattr(cls, "title", "") or (cls.__doc__ or "").strip().splitlines()[0]
+        try:
+            cls = registry.lookup(kind, name)  # type: ignore[arg-type]
+        except RecipeError as error:  # a package of somebody else's; the others are there all the same
+            lines.append(f"{name}: BROKEN. {error}")
+            continue
+        summary = getattr(cls, "title", "") or (cls.__doc__ or "").strip().partition("\n")[0]
         lines.append(f"{name}: {summary}")
         for option, field in getattr(cls, "model_fields", {}).items():
             if option != "kind":

@@ -29,12 +29,20 @@ class _Said(logging.Handler):
 
 
 @contextmanager
-def logged(folder: Path | None = None) -> Iterator[None]:
-    """Show the package's warnings; with a folder (`-v`), write everything it logs into `run.log` there."""
+def logged(folder: Path | None = None, *, loud: bool = False) -> Iterator[None]:
+    """Show the package's warnings; with a folder (`-v`), write everything it logs into `run.log` there.
+
+    `loud` shows everything on standard error instead, for commands without a run.
+    """
     package = logging.getLogger("instructgen")
-    shown = _Said(logging.WARNING)
+    shown: logging.Handler = _Said(logging.WARNING)
     package.addHandler(shown)
     file: logging.Handler | None = None
+    if loud:
+        package.removeHandler(shown)
+        shown = logging.StreamHandler()
+        package.addHandler(shown)
+        package.setLevel(logging.DEBUG)
     if folder is not None:
         # Opened by the first line, when the run has claimed its folder.
         file = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
@@ -45,6 +53,7 @@ def logged(folder: Path | None = None) -> Iterator[None]:
         yield
     finally:
         package.removeHandler(shown)
+        package.setLevel(logging.NOTSET)
         if file is not None:
             package.removeHandler(file)
             file.close()

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from instructgen.defects import defect, verdict_of
+from instructgen.errors import InstructgenError
 from instructgen.records import Rejection, Request, Sample, SlotBound, Stage
 
 if TYPE_CHECKING:
@@ -151,8 +153,13 @@ class Together:
         """Places of samples that are rejected whatever is kept of the others: no later filter is asked about them."""
 
     def verdict(self, place: int) -> Verdict:
-        """Return the verdict on a sample, given those remembered so far."""
-        return self._check.check(self._samples[place])
+        """Return the verdict on a sample, given those remembered so far. Raises: DefectError, the filter's own."""
+        try:
+            return verdict_of(self._check, self._check.check(self._samples[place]))
+        except InstructgenError:
+            raise
+        except Exception as error:
+            raise defect(self._check, error) from error
 
     def remember(self, place: int) -> None:
         """Take a sample in, in the order of places."""

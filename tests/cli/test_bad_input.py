@@ -330,7 +330,7 @@ def test_a_generator_that_fails_is_named(tmp_path, monkeypatch):
     code, said = generate_with(tmp_path, f"teacher: {PRACTICE}\ngenerator: {{kind: self_instruct}}")
 
     assert code == 1
-    assert "generator 'self_instruct' failed in slot 0: ValueError: a plug-in's mistake" in said
+    assert "generator 'self_instruct' (built in) failed in slot 0: ValueError: a plug-in's mistake" in said
 
 
 @pytest.mark.parametrize(
