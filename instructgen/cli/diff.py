@@ -54,6 +54,8 @@ def told(found: Difference) -> Iterator[str]:
     """Yield the difference as lines for people."""
     yield f"rows: {found.rows[0]:,} -> {found.rows[1]:,}"
     yield f"added {found.added:,}, removed {found.removed:,}, changed {found.changed:,}, unchanged {found.unchanged:,}"
+    if found.moved:
+        yield f"  {found.moved:,} of the unchanged were read from another file or row"
     for name, rows in found.fields.items():
         yield f"  {name} changed in {rows:,} rows"
     for kind, ids in found.first.items():

@@ -3,12 +3,15 @@
     difference(old_samples, new_samples).added    # ids that only the new one has
 
 An id is a hash of the content, so a row whose text was edited has another one: such a row is found by its place in
-its source (`source`, `source_id`) and counts as changed. Held in memory: about 200 bytes a row of the old dataset.
+its source (`source`, `source_id`) and counts as changed. Where it was read, a file's name and the number of a row, is
+no part of a row: one that stands elsewhere now is unchanged, and counted as moved.
+Held in memory: about 200 bytes a row of the old dataset.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -22,6 +25,8 @@ from instructgen.records import Sample, canonical
 SHOWN = 20
 """Ids that a difference names of each kind; all are counted."""
 FIELDS = ("turns", "tools", "answers", "labels", "steps", "media", "extra", "provenance")
+_ROW = re.compile(r"\d+(?:[./#:-]\d+)*")
+"""A `source_id` that only counts rows."""
 _DIGEST = 6
 """Bytes of a field's digest: two different values are taken for equal with probability 4e-15."""
 
@@ -37,6 +42,8 @@ class Difference(BaseModel):
     removed: int
     changed: int
     unchanged: int
+    moved: int
+    """Unchanged rows that were read from another file or row."""
     fields: dict[str, int]
     """Field -> changed rows in which it differs."""
     first: dict[str, tuple[str, ...]]
@@ -62,7 +69,7 @@ def difference(old: Iterable[Sample], new: Iterable[Sample]) -> Difference:
     for name, sample in _named(old):
         tallies[0].add(sample)
         before[name] = _known(sample, name)
-    sizes, unchanged, fields = [len(before), 0], 0, Counter[str]()
+    sizes, unchanged, stand_elsewhere, fields = [len(before), 0], 0, 0, Counter[str]()
     changed, fresh = list[str](), list[_Known]()
     for name, sample in _named(new):
         tallies[1].add(sample)
@@ -73,6 +80,7 @@ def difference(old: Iterable[Sample], new: Iterable[Sample]) -> Difference:
             fresh.append(now)
         elif then.fields == now.fields:
             unchanged += 1
+            stand_elsewhere += then.place != now.place
         else:
             changed.append(now.id)
             fields.update(_differing(then, now))
@@ -92,6 +100,7 @@ def difference(old: Iterable[Sample], new: Iterable[Sample]) -> Difference:
         removed=len(before),
         changed=len(changed),
         unchanged=unchanged,
+        moved=stand_elsewhere,
         fields=dict(fields.most_common()),
         first={
             "added": tuple(added[:SHOWN]),
@@ -112,6 +121,11 @@ def _named(samples: Iterable[Sample]) -> Iterator[tuple[str, Sample]]:
 def _known(sample: Sample, name: str) -> _Known:
     dumped = sample.model_dump(mode="json", exclude_defaults=True, exclude={"id"})
     place = sample.provenance
+    if "provenance" in dumped and _ROW.fullmatch(place.source_id):
+        del dumped["provenance"]["source_id"]
+        dumped["provenance"].pop("source", None)
+        if not dumped["provenance"]:
+            del dumped["provenance"]
     digests = [hashlib.blake2b(canonical(dumped.get(name)), digest_size=_DIGEST).digest() for name in FIELDS]
     return _Known(name, f"{place.source}\n{place.source_id}" if place.source_id else "", b"".join(digests))
 

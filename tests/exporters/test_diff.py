@@ -33,6 +33,30 @@ def test_provenance_alone_may_change():
     assert (found.changed, found.fields) == (1, {"provenance": 1})
 
 
+def test_a_row_that_was_read_elsewhere_is_unchanged(tmp_path):
+    """A cleaned file has another name and fewer rows: what is left of it has not changed."""
+    from typer.testing import CliRunner
+
+    from instructgen.cli import app
+
+    old, new = tmp_path / "all.jsonl", tmp_path / "kept.jsonl"
+    lines = [f'{{"instruction": "Say {n}.", "output": "It is {n}"}}\n' for n in range(20)]
+    old.write_text("".join(lines))
+    new.write_text("".join(lines[6:]))
+
+    said = CliRunner().invoke(app, ["diff", str(old), str(new)]).output
+
+    assert "added 0, removed 6, changed 0, unchanged 14" in said
+    assert "14 of the unchanged were read from another file or row" in said
+
+
+def test_another_source_is_a_change():
+    """A source that names something, and not a row of a file, is content."""
+    one, other = (row(1).with_provenance(source_id=name) for name in ("question-a", "question-b"))
+
+    assert difference([one], [other]).fields == {"provenance": 1}
+
+
 def test_equal_sets_in_any_order():
     """No difference."""
     rows = [row(n) for n in range(50)]
