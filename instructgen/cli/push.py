@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from instructgen.cli.shown import say, shown_errors
+from instructgen.cli.shown import logged, say, shown_errors
 
 if TYPE_CHECKING:
     from instructgen.exporters.hub import Access, Plan
@@ -33,7 +33,7 @@ def push(
     endpoint: Endpoint = "",
 ) -> None:
     """Publish an exported folder: data, card and manifest in one commit."""
-    with shown_errors():
+    with shown_errors(), logged():
         from instructgen.exporters import hub
 
         access = hub.Access(token=token, endpoint=endpoint)

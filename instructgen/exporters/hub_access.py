@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +16,9 @@ from instructgen.errors import HubError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
+_ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
 ARRIVING = ".pulling"
 """Folder inside of a pulled one while a pull is under way: what has arrived so far."""
 RETRIED = frozenset({409, 412, 429, 500, 502, 503, 504})
@@ -33,9 +38,15 @@ class Access:
     """Waits between attempts."""
 
     def api(self) -> HfApi:
-        """Return the client."""
+        """Return the client. Raises: HubError for an endpoint that is no address, before anything is asked."""
         from huggingface_hub import HfApi
 
+        endpoint = self.endpoint or os.environ.get("HF_ENDPOINT", "")
+        if endpoint and not _ADDRESS.match(endpoint):
+            raise HubError(
+                f"endpoint {endpoint!r} is no address: it must begin with http:// or https://; "
+                f"did you mean http://{endpoint.rpartition('://')[2]}?"
+            )
         return HfApi(endpoint=self.endpoint or None, token=self.token or None, library_name="instructgen")
 
     def patiently(self, call: Callable[[], T], repo: str, endpoint: str) -> T:
@@ -51,7 +62,9 @@ class Access:
                     raise HubError(
                         f"{repo}: the Hub still says {again} after {ATTEMPTS} attempts; push again later"
                     ) from again
-                self.pause(FIRST_PAUSE * 2**attempt)
+                wait = FIRST_PAUSE * 2**attempt
+                log.warning("%s: %s; tried again in %.0f s (%d of %d)", repo, again, wait, attempt + 2, ATTEMPTS)
+                self.pause(wait)
         raise AssertionError("unreachable")
 
 

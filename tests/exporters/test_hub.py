@@ -399,7 +399,7 @@ def test_refusals_say_what_to_do(site, folder, name, fault, problem):
     assert site.waits == []
 
 
-def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
+def test_no_token_and_no_hub(folder, tmp_path, monkeypatch, caplog):
     """Without a token the Hub says 401; without a Hub we say so after the last attempt."""
     monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: None)
     with standing_in(tmp_path / "hub") as site, pytest.raises(HubError, match="does not know us"):
@@ -407,6 +407,10 @@ def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)  # the Hub's library waits as well
     with pytest.raises(HubError, match=f"no answer from {site.url}"):
         hub.push(folder, NAME, hub.Access(endpoint=site.url, token="t", pause=lambda _: None))
+    said = [record.message for record in caplog.records if "tried again" in record.message]
+    assert len(said) == 5
+    assert f"no answer from {site.url}" in said[0]
+    assert "tried again in 1 s (2 of 6)" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -414,7 +418,8 @@ def test_no_token_and_no_hub(folder, tmp_path, monkeypatch):
     [
         ({"token": "hf_ü"}, "holds a letter that is not ASCII"),
         ({"endpoint": "http://a\nb"}, "is no address: Invalid non-printable"),
-        ({"endpoint": "localhost"}, "no answer from localhost: Request URL is missing"),
+        ({"endpoint": "localhost"}, "endpoint 'localhost' is no address: it must begin with http"),
+        ({"endpoint": "127.0.0.1:8222"}, "did you mean http://127.0.0.1:8222"),
     ],
 )
 def test_tokens_and_addresses_that_cannot_be_sent(site, folder, access, problem):
