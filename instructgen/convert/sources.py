@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,7 @@ LOOKED_AT = 1000
 """Rows that are looked at before anything is written: for columns, classes and examples."""
 HEAVY = 32_000_000
 """Characters (or bytes of Arrow) that are held together: rows of megabytes are read few at a time."""
-HUB_SECONDS = 4.0
+HUB_SECONDS = 1.0
 """After which it is said that the Hub does not answer."""
 Numbered = tuple[int, dict[str, Any]]
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
@@ -325,7 +325,7 @@ def _parquet_batches(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def _patience(given: str) -> Iterator[None]:
-    """Say it when the Hub lets us wait: its client asks again for half a minute, and tells nobody."""
+    """Say in one line that the Hub lets us wait; what its client says of each of its tries is left out."""
     words = (
         "%s: no file or folder here, so the Hub is asked, and has not answered for %.0f s; it is asked again, for a "
         "minute at most, then the local cache is read. HF_HUB_OFFLINE=1 reads the cache at once"
@@ -333,9 +333,13 @@ def _patience(given: str) -> Iterator[None]:
     timer = threading.Timer(HUB_SECONDS, log.warning, (words, given, HUB_SECONDS))
     timer.daemon = True
     timer.start()
+    client = logging.getLogger("huggingface_hub")
+    level = client.level
+    client.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        client.setLevel(level)
         timer.cancel()
 
 
@@ -344,19 +348,19 @@ def _hub(given: str, split: str, config: str | None) -> Source:
     from datasets import load_dataset
 
     problems, identity = [], f"{given} {config or ''}".strip()
-    for streaming in (True, False):
-        try:
-            with _patience(given) if streaming else nullcontext():
+    with _patience(given):
+        for streaming in (True, False):
+            try:
                 data = load_dataset(given, config, split=split, streaming=streaming)
-        except Exception as error:  # noqa: BLE001 - the library raises its own, the Hub client's and the HTTP library's
-            problems.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-            continue
-        if not streaming:
-            return _of_dataset(data, given, identity)
-        names = _feature_names(data.features.to_dict()) if data.features else {}
-        known = (data.info.splits or {}).get(split)
-        return Source(given, lambda _, data=data: enumerate(data, 1), names, str(data.info.license or ""),  # type: ignore[misc]
-                      identity=identity, again=False, rows=known.num_examples if known else None)  # fmt: skip
+            except Exception as error:  # noqa: BLE001 - the library raises its own, the Hub client's and the HTTP library's
+                problems.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+                continue
+            if not streaming:
+                return _of_dataset(data, given, identity)
+            names = _feature_names(data.features.to_dict()) if data.features else {}
+            known = (data.info.splits or {}).get(split)
+            return Source(given, lambda _, data=data: enumerate(data, 1), names, str(data.info.license or ""),  # type: ignore[misc]
+                          identity=identity, again=False, rows=known.num_examples if known else None)  # fmt: skip
     raise DataError(
         f"{given}: no such file or folder here, not to be had from the Hub ({problems[0]}), and not in the local cache "
         f"({problems[1]}). Give the path of a file or folder, or check the id, --config and --split"
