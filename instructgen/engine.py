@@ -40,6 +40,8 @@ from instructgen.teachers.budget import NOTHING, Amount, Budget
 
 log = logging.getLogger(__name__)
 
+UNSENT = 8
+"""Slots: when so many first ones of a sitting exceed the generator's declaration and bring nothing, it stops."""
 Ending = Literal["target", "exhausted", "budget", "interrupted", "pilot"]
 
 
@@ -122,6 +124,8 @@ class Engine:
         self._changed = asyncio.Event()
         self._interrupted = False
         self._next = 0
+        self._fruitful = False  # has a slot of this sitting brought something, or kept within its declaration?
+        self._unsent = 0
         self._ahead = Ahead(recipe.generator.most_samples(), by_batch=recipe.teacher.in_batches)
         self.bound = self._slot_bound()
         self.progress = Progress(recipe.target)
@@ -350,6 +354,21 @@ class Engine:
         self._admit(slot, accepted, self._screening.entries)
         log.debug("slot %d closed: %d of %d accepted", slot, len(accepted), len(lines))
         self.tell()
+        self._see_unsent(played.ledger, accepted=bool(accepted))
+
+    def _see_unsent(self, ledger: SlotLedger, *, accepted: bool) -> None:
+        """Stop a sitting whose first slots all exceed what the generator declares: the others would cost as much."""
+        self._fruitful = self._fruitful or accepted or ledger.unsent is None
+        self._unsent += 1
+        if self._fruitful or self._unsent < UNSENT or ledger.unsent is None:
+            return
+        kind, (most, left) = self.recipe.generator.kind, ledger.unsent
+        raise InstructgenError(
+            f"generator {kind!r} asks more than its slot_bound() declares, in each of the first {UNSENT} slots: "
+            f"requests were not sent (over_declared) and nothing was accepted. One may take {_bound_said(most)}, when "
+            f"{_bound_said(left)} were left. Raise slot_bound of {kind!r} and use a new directory; what was bought can "
+            "be taken over with --reuse"
+        )
 
     def _remember(self) -> None:
         """Take what the closed slots accepted into the pool and the filters' memory."""
@@ -411,3 +430,9 @@ def _check_ask(generator: Generator, ask: Any) -> None:
     if isinstance(ask, Draft | Request) or (isinstance(ask, list) and all(isinstance(one, Request) for one in ask)):
         return
     raise defect(generator, f"its flow yielded {shown(ask)}, expected a Request, a list of them or a Draft")
+
+
+def _bound_said(bound: SlotBound) -> str:
+    return (
+        f"{bound.requests} requests, {bound.prompt_tokens:,} prompt and {bound.completion_tokens:,} completion tokens"
+    )

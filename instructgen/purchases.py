@@ -39,6 +39,8 @@ class SlotLedger:
     left: SlotBound
     used: dict[str, tuple[str, Usage]] = field(default_factory=dict)
     """Request hash -> (model asked, usage)."""
+    unsent: tuple[SlotBound, SlotBound] | None = None
+    """The most that the first request which was not sent could take, and what was left of the declaration."""
 
 
 Asked = list[tuple[Request, Completion]]
@@ -310,5 +312,6 @@ def _declared(request: Request, ledger: SlotLedger) -> bool:
             completion_tokens=left.completion_tokens - bound.completion_tokens,
         )
     except ValidationError:  # a bound is never negative
+        ledger.unsent = ledger.unsent or (bound, left)
         return False
     return True

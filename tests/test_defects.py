@@ -60,7 +60,24 @@ class Odd(Generator):
         return SlotBound(requests=1, prompt_tokens=200, completion_tokens=9)
 
 
-OWN = {"filters": {"breaks": Breaks, "remembers": Remembers}, "generators": {"odd": Odd}}
+class Asks(Generator):
+    """Needs two requests a slot; declares what its option says."""
+
+    kind: Literal["asks"] = "asks"
+    declared: int = 1
+
+    def flow(self, pool, rng):
+        for part in ("first", "second"):
+            said = yield Request(messages=(Turn(role="user", content=part),), params=Params(max_tokens=9))
+            if said.refusal:
+                return [said.rejected()]
+        return [said.rejected("garbled")]
+
+    def slot_bound(self):
+        return SlotBound(requests=self.declared, prompt_tokens=2000, completion_tokens=90)
+
+
+OWN = {"filters": {"breaks": Breaks, "remembers": Remembers}, "generators": {"odd": Odd, "asks": Asks}}
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +169,35 @@ def test_a_package_that_cannot_be_imported_is_named_and_the_others_are_listed(tm
     (tmp_path / "r.yaml").write_text("generator: torn\nteacher: {kind: scripted, replies: [x]}")
     said = run("generate", tmp_path / "r.yaml", "--into", tmp_path / "run")[1]
     assert "generator.kind: generator 'torn' of an unknown package" in said
+
+
+def asking(tmp_path, declared, more=""):
+    replies = ", ".join(["Yes."] * 60)
+    (tmp_path / "r.yaml").write_text(
+        f"target: 30\nwindow: 1\ngenerator: {{kind: asks, declared: {declared}}}\n{more}\n"
+        f"teacher: {{kind: scripted, replies: [{replies}]}}"
+    )
+    return run("generate", tmp_path / "r.yaml", "--into", tmp_path / "run")
+
+
+def test_a_declaration_that_is_too_small_stops_the_run_early(tmp_path):
+    """When the first slots all ask more than is declared, the sitting stops after a few and says what to raise."""
+    code, said = asking(tmp_path, 1)
+
+    assert code == 1
+    assert "generator 'asks' asks more than its slot_bound() declares, in each of the first 8 slots" in said
+    assert "Raise slot_bound of 'asks'" in said
+    assert (tmp_path / "run/decisions.jsonl").read_text().count("over_declared") == 8
+
+
+@pytest.mark.parametrize(
+    ("declared", "slots", "advice"),
+    [(1, 4, "raise slot_bound of generator 'asks'"), (2, 12, "cannot be read (garbled); look at one with")],
+)
+def test_the_top_reason_decides_the_advice_of_the_ending(tmp_path, declared, slots, advice):
+    """An ending that is not for novelty does not speak of novelty."""
+    code, said = asking(tmp_path, declared, f"exhausted: {{slots: {slots}, below: 0.5}}")
+
+    assert code == 0
+    assert "Almost nothing is accepted any more: " in said and advice in said
+    assert "novelty" not in said

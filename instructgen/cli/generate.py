@@ -18,6 +18,7 @@ from instructgen.cli.shown import INTERRUPTED, logged, say, shown_errors, typed_
 if TYPE_CHECKING:
     from instructgen.forecast import Forecast
     from instructgen.recipe import Recipe
+    from instructgen.report import Report
     from instructgen.sitting import Outcome
 
 MOST_REASONS = 12
@@ -258,6 +259,28 @@ def announce(recipe: Recipe) -> None:
     say(f"licence of the dataset: {recipe.export.license}; terms of the teacher: {teacher.licence}")
 
 
+def advice(known: Report, outcome: Outcome) -> str:
+    """Return what to do about the reason for which most candidates were rejected.
+
+    Example: ("teacher", "over_declared", 195) on top -> "requests exceed what a slot declares ..."
+    """
+    if not known.funnel:
+        return "the flows return nothing at all; look at the generator"
+    stage, reason, _ = known.funnel[0]
+    if reason == "over_declared":
+        generator = outcome.run.recipe["generator"]["kind"]
+        return f"requests exceed what a slot declares and were not sent; raise slot_bound of generator {generator!r}"
+    if "duplicate" in reason:
+        return "most is known already; more seeds, another teacher or a higher temperature bring new ideas"
+    run = shlex.quote(str(outcome.run.path))
+    look = f"look at one with `instructgen why {run} {known.examples.get(f'{stage}/{reason}', '')}`"
+    if stage == "teacher":
+        return f"most answers do not come ({reason}); {look}"
+    if stage == "parse":
+        return f"most answers cannot be read ({reason}); {look}, then mend the prompt or raise the output limit"
+    return f"most is rejected as {reason}; {look}, then change the prompt, or that filter's options"
+
+
 def tell(outcome: Outcome, *, machine: bool) -> None:
     """Say how the run ended, with the top rejection reasons and what it cost."""
     from instructgen.report import report
@@ -268,8 +291,7 @@ def tell(outcome: Outcome, *, machine: bool) -> None:
         return
     sentences = {
         "target": f"Target reached: {known.in_dataset} samples",
-        "exhausted": "Almost nothing is accepted any more (see the reasons). If it is for novelty, more seeds, another "
-        "teacher or a higher temperature bring new ideas",
+        "exhausted": f"Almost nothing is accepted any more: {advice(known, outcome)}",
         "budget": "The budget does not cover another slot. Raise it and run again to go on",
         "interrupted": "Stopped",
         "pilot": "The pilot is done; its answers are part of the run. Go on without --estimate",
