@@ -239,7 +239,8 @@ def _verdicts(check: Filter, samples: Sequence[Sample], numbers: Sequence[int]) 
     """Return a filter's verdicts. Raises: DefectError with the row, or the rows where it takes many at once."""
     if not samples:
         return []
-    one_by_one = type(check).check_batch is Filter.check_batch
+    own = not type(check).__module__.startswith("instructgen.")  # ours are taken to be right, and are faster at once
+    one_by_one = own and type(check).check_batch is Filter.check_batch
     groups = [[sample] for sample in samples] if one_by_one else [samples]
     verdicts, at = list[Verdict](), 0
     try:
