@@ -26,6 +26,7 @@ ORDER = [
         "report",
         "life",
         "sitting",
+        "clean_screen",
         "clean_summary",
         "clean",
         "judging",

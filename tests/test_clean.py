@@ -8,8 +8,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from instructgen.clean import Screen, preference, rows_of
 from instructgen.clean import clean as run_clean
+from instructgen.clean import preference
+from instructgen.clean_screen import Screen, rows_of
 from instructgen.cli import app
 from instructgen.decisions import read_slots
 from instructgen.errors import ExportError, RecipeError

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructgen.clean import Row, Screen, labels, together
 from instructgen.clean import clean as run_clean
+from instructgen.clean_screen import Row, Screen, labels, together
 from instructgen.filters import Tools
 from instructgen.filters.conflict import Conflict
 from instructgen.filters.exact import Exact

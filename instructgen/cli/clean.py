@@ -14,7 +14,8 @@ from instructgen.cli.shown import logged, say, shown_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from instructgen.clean import Judge, Preference
+    from instructgen.clean import Preference
+    from instructgen.clean_screen import Judge
     from instructgen.clean_summary import Summary
     from instructgen.filters import Filter
     from instructgen.records import Sample
@@ -97,8 +98,8 @@ def cleaned(
     known: Sequence[str] = (), unsafe_code: bool = False, overwrite: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Open IN, clean it into a folder, return the summary. Raises: our errors."""
-    from instructgen.clean import Screen, rows_of
     from instructgen.clean import clean as work
+    from instructgen.clean_screen import Screen, rows_of
     from instructgen.cli.inputs import open_rows
     from instructgen.errors import ExportError
     from instructgen.tools import tools
