@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import instructgen.files as files
+from instructgen.delimited import BadRow
 from instructgen.formats import Format
 from instructgen.formats.chats import Chats
 from instructgen.formats.light import read_light
@@ -59,13 +61,10 @@ class Block:
         if singles is not None:
             yield singles
             return
-        bad: list[Rejection] = []
+        yield from _row_by_row(self._rows, self.shape, self.source)
 
-        def told(number: int, problem: str) -> None:
-            bad.append(broken(number, problem))
-
-        values = files.objects(files.values_of_lines(BytesIO(self.data), self.first, told), told)
-        yield from with_broken(read_light(values, self.shape, self.source), bad)
+    def _rows(self, bad: BadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+        return files.objects(files.values_of_lines(BytesIO(self.data), self.first, bad), bad)
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,16 @@ class Batch:
             return
         from instructgen import parquet
 
-        bad: list[Rejection] = []
-        rows = parquet.rows(self.columns, self.first, lambda number, problem: bad.append(broken(number, problem)))
-        yield from with_broken(read_light(rows, self.shape, self.source), bad)
+        yield from _row_by_row(partial(parquet.rows, self.columns, self.first), self.shape, self.source)
+
+
+def _row_by_row(
+    rows: Callable[[BadRow], Iterable[tuple[int, dict[str, Any]]]], shape: Format, source: str
+) -> Iterator[Singles | Chats | Sample | Rejection]:
+    """Yield what is in rows; `rows` takes who is told of those that cannot be read."""
+    bad: list[Rejection] = []
+    told = rows(lambda number, problem: bad.append(broken(number, problem)))
+    yield from with_broken(read_light(told, shape, source), bad)
 
 
 def batches_of(paths: Iterable[Path], shape: Format, source: str) -> Iterator[Batch]:

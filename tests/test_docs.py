@@ -82,7 +82,9 @@ def test_python_in_the_manual_runs(page, tmp_path, monkeypatch):
     for block in fenced(page, "python"):
         code = compile(block, page.name, "exec")
         if page.name != "hub.md":
-            exec(code, {"__name__": "manual"})
+            names = {"__name__": "manual"}
+            exec(code, names)
+            assert len(names) > 2, "the block defines and imports nothing"
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
@@ -92,7 +94,7 @@ def test_recipes_in_the_manual_are_valid(page):
     for block in fenced(page, "yaml"):
         part = yaml.safe_load(block)
         if "mixture" not in part:
-            parse_recipe(whole | part, page.name)
+            assert parse_recipe(whole | part, page.name).model_fields_set >= part.keys()
 
 
 def test_links_lead_somewhere():

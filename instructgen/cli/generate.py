@@ -88,9 +88,15 @@ def generate(
         tell(outcome, machine=machine)
     if outcome.ending == "interrupted":
         say(f"Interrupted. Everything bought is stored; go on with: {go_on()}")
-        raise typer.Exit(INTERRUPTED)
-    if outcome.ending == "budget" and not outcome.progress.slots:
-        raise typer.Exit(1)  # nothing was begun: whoever goes on to an export would find it empty
+    if code := exit_code(outcome):
+        raise typer.Exit(code)
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Return 0 for an ending, 130 for Ctrl-C, 1 where the budget covers no slot at all: an export would be empty."""
+    if outcome.ending == "interrupted":
+        return INTERRUPTED
+    return int(outcome.ending == "budget" and not outcome.progress.slots)
 
 
 def go_on_command(into: Path, kept: Sequence[str]) -> str:

@@ -247,6 +247,7 @@ def test_slack_moves_recognised_word_limits():
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_gives_a_verdict(instruction, answer):
     """Neither the reader of demands nor the checks raise on any text."""
-    Constraints().check(Sample.single(instruction, output=answer))
+    verdict = Constraints().check(Sample.single(instruction, output=answer))
+    assert verdict is None or verdict.reason.startswith("unmet_")
     for kind, arguments, _, _ in CASES:
-        unmet(Constraint(kind, arguments), answer)
+        assert isinstance(unmet(Constraint(kind, arguments), answer), str | None)
